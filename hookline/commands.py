@@ -1,0 +1,256 @@
+"""What each command does: settings in, exit code out; data to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hookline import views, wiring
+from hookline.settings import OFFLINE, Settings
+from rag.documents import Video
+from rag.errors import BadInput
+
+if TYPE_CHECKING:
+    from generation.calendars import Calendar
+    from ingest.job import Report
+
+DONE = 0
+PARTIAL = 3
+SAMPLE_DATA = Path(__file__).parent / "data"  # in a wheel
+CHECKOUT_DATA = Path(__file__).parent.parent / "data"
+
+
+def demo(settings: Settings, out: Path) -> int:
+    """Ingest the sample data, plan next month, and write the calendar as CSV, HTML and JSON in ``out``."""
+    from hookline.api import generate_calendar  # noqa: PLC0415  # start-up
+
+    data = SAMPLE_DATA if SAMPLE_DATA.is_dir() else CHECKOUT_DATA
+    month = next_month(date.today())  # noqa: DTZ011  # the month of whoever sits here
+    views.say(f"1/2 reading the sample transcripts into {settings.store}")
+    report = _ingest(settings, [data / "creators"], creator=None)
+    views.say(f"2/2 planning {month} with the sample trends and --model {settings.model_name}")
+    with views.row_progress(month) as on_row:
+        calendar = generate_calendar(data / "trends.csv", month, settings=settings, on_row=on_row)
+    paths = [out / f"calendar-{month}{suffix}" for suffix in (".csv", ".html", ".json")]
+    _write(calendar, paths)
+    videos = f"{report.transcripts} videos ({len(report.skipped)} skipped), {report.chunks} chunks"
+    views.say(f"\n{videos}, {len(calendar.rows)} rows for {month}, every one with its sources:")
+    for path in paths:
+        print(path)
+    views.say(f"open {paths[1]} in a browser, or {paths[0]} in a spreadsheet")
+    return PARTIAL if calendar.missing or report.failed else DONE
+
+
+def next_month(today: date) -> str:
+    """The month after ``today``'s, as ``YYYY-MM``.
+
+    >>> next_month(date(2026, 12, 3))
+    '2027-01'
+    """
+    return f"{today.year + today.month // 12}-{today.month % 12 + 1:02}"
+
+
+def ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None, as_json: bool) -> int:
+    """Bring the store up to date with ``paths`` and report."""
+    report = _ingest(settings, paths, creator=creator)
+    tokens = report.tokens[wiring.counter(settings).encoding]
+    if as_json:
+        _print_json({**asdict(report), "tokens": tokens, "seconds": round(report.seconds, 3)})
+    else:
+        views.ingest_report(report, tokens, settings.store)
+    return PARTIAL if report.failed else DONE
+
+
+def _ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None) -> Report:
+    from ingest.job import find_files  # noqa: PLC0415  # start-up
+    from ingest.job import ingest as run  # noqa: PLC0415
+    from rag.tokens import ENCODINGS, counter_for  # noqa: PLC0415
+
+    files = find_files(paths)
+    embedder = wiring.embedder()
+    store = wiring.open_store(settings, embedder, to_write=True, on_wait=views.say)
+    with views.ingest_progress() as on_progress:
+        return run(
+            files,
+            store=store,
+            embedder=embedder,
+            counters=[counter_for(encoding) for encoding in ENCODINGS],
+            creator=creator,
+            on_progress=on_progress,
+        )
+
+
+def creators(settings: Settings, *, as_json: bool) -> int:
+    """Who is in the store."""
+    encoding = wiring.counter(settings).encoding
+    _, videos = wiring.filled_store(settings, wiring.embedder(), None)
+    by_creator: dict[str, list[Video]] = {}
+    for video in videos:
+        by_creator.setdefault(video.creator, []).append(video)
+    rows = [
+        {
+            "creator": creator,
+            "videos": len(theirs),
+            "chunks": sum(video.chunks for video in theirs),
+            "tokens": sum(video.tokens[encoding] for video in theirs),
+            "newest": max((video.published or "" for video in theirs), default="") or None,
+        }
+        for creator, theirs in by_creator.items()
+    ]
+    if as_json:
+        _print_json({"creators": rows})
+    else:
+        views.table(["creator", "videos", "chunks", "tokens", "newest"], [list(row.values()) for row in rows])
+    return DONE
+
+
+def search(
+    settings: Settings, query: str, *, creators: Sequence[str] | None, explain: bool, as_json: bool
+) -> int:
+    """The best passages for ``query`` that fit the budget."""
+    if not query.strip():
+        raise BadInput("the query is empty: say what to look for")
+    embedder = wiring.embedder()
+    store, _ = wiring.filled_store(settings, embedder, creators)
+    packed = wiring.retriever(settings, store, embedder).retrieve(
+        query, budget_tokens=settings.budget_tokens, creators=creators
+    )
+    if as_json:
+        kept = [
+            {
+                "id": kept.hit.chunk.id,
+                "creator": kept.hit.chunk.creator,
+                "video_id": kept.hit.chunk.video_id,
+                "title": kept.hit.chunk.title,
+                "start_seconds": kept.start_seconds,
+                "end_seconds": kept.end_seconds,
+                "tokens": kept.tokens,
+                "score": round(kept.hit.score, 6),
+                "text": kept.text,
+                "reason": kept.reason,
+            }
+            for kept in packed.kept
+        ]
+        dropped = [
+            {"id": d.hit.chunk.id, "reason": d.reason, "tokens": d.tokens, "score": round(d.hit.score, 6)}
+            for d in packed.dropped
+        ]
+        _print_json(
+            {
+                "query": query,
+                "budget_tokens": packed.budget_tokens,
+                "tokens": packed.tokens,
+                "context": packed.text,
+                "kept": kept,
+                "dropped": dropped,
+            }
+        )
+    else:
+        print(packed.text)
+        if explain:
+            views.explain(packed)
+        views.say(
+            f"{packed.tokens} of {packed.budget_tokens} tokens: {len(packed.kept)} windows in "
+            f"{len(packed.passages)} passages kept, {len(packed.dropped)} dropped"
+        )
+    return DONE
+
+
+def calendar(
+    settings: Settings,
+    month: str,
+    trends: Path,
+    *,
+    creators: Sequence[str] | None,
+    out: Sequence[Path] | None,
+    overwrite: bool,
+    as_json: bool,
+) -> int:
+    """A row for every day of ``month``, written to ``out``."""
+    from generation.exports import exporter_for, report  # noqa: PLC0415  # start-up
+    from generation.planning import parse_month  # noqa: PLC0415
+    from hookline.api import generate_calendar  # noqa: PLC0415
+
+    parse_month(month)
+    paths = list(dict.fromkeys(out or (Path(f"calendar-{month}.csv"), Path(f"calendar-{month}.html"))))
+    for path in paths:
+        exporter_for(path)
+        if path.is_dir() or not (path.parent.is_dir() or not path.parent.exists()):
+            raise BadInput(f"{path} cannot be written: name a file in a folder")
+        if path.exists() and not overwrite:
+            raise BadInput(f"{path} exists: use --overwrite to replace it, or another --out")
+    with views.row_progress(month) as on_row:
+        written = generate_calendar(
+            trends, month, creators=creators, settings=settings, on_row=on_row, on_call=views.call_line
+        )
+    _write(written, paths)
+    if as_json:
+        _print_json(report(written, out=[str(path) for path in paths]))
+    else:
+        for path in paths:
+            print(path)
+    views.calendar_report(written)
+    return PARTIAL if written.missing else DONE
+
+
+def _write(calendar: Calendar, paths: Sequence[Path]) -> None:
+    """Write every output, or none: each is made beside its place first, then all are moved there."""
+    from generation.exports import exporter_for  # noqa: PLC0415  # start-up
+
+    made: list[tuple[str, Path]] = []
+    try:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
+            ) as file:
+                made.append((file.name, path))
+                file.write(exporter_for(path)(calendar))
+            os.chmod(file.name, 0o644)  # noqa: PTH101  # a temporary file is its maker's alone
+        while made:
+            os.replace(*made[-1])  # noqa: PTH105
+            made.pop()
+    except OSError as error:
+        raise BadInput(f"{error.filename or paths[0]} cannot be written ({error.strerror}): choose another --out") from error
+    finally:
+        for name, _ in made:
+            Path(name).unlink(missing_ok=True)
+
+
+def models(name: str | None, *, as_json: bool) -> int:
+    """What each model allows and costs."""
+    from generation.limits import MODELS, limits_of  # noqa: PLC0415  # start-up
+
+    if name == OFFLINE:
+        views.say("offline needs no model, key or network: rows are composed from the creators' own sentences")
+        if as_json:
+            _print_json({"models": [{"name": OFFLINE, "encoding": wiring.OFFLINE_ENCODING}]})
+        return DONE
+    chosen = [limits_of(name)] if name else list(MODELS.values())
+    if as_json:
+        _print_json({"models": [asdict(limits) for limits in chosen]})
+        return DONE
+    columns = ["model", "window", "input cap", "output cap", "parameter", "encoding", "reasons", "schema",
+               "$/M in", "$/M out", "source", "checked"]
+    rows: list[list[Any]] = [
+        [m.name, m.context_window, m.max_input or "-", m.max_output, m.output_parameter, m.encoding,
+         "yes" if m.reasons else "no", "yes" if m.takes_schema else "no", m.usd_per_million_input,
+         m.usd_per_million_output, m.source, m.checked_on]
+        for m in chosen
+    ]
+    if name:
+        views.fields(columns, rows[0])
+    else:
+        views.table(columns[:-2], [row[:-2] for row in rows])
+        views.say("'offline' is the model while no key and no base URL are set: it needs none of these")
+    return DONE
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, ensure_ascii=False))

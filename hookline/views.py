@@ -1,0 +1,172 @@
+"""What people see: progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from rag.documents import clock, source_of
+
+if TYPE_CHECKING:
+    from generation.calendars import Call, Calendar
+    from generation.rows import CalendarRow
+    from ingest.job import Progress as IngestProgress
+    from ingest.job import Report
+    from rag.packing import Packed
+
+_errors = Console(stderr=True)
+
+
+def say(line: str) -> None:
+    """One line to stderr, where everything goes that is not data."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def ingest_progress() -> Iterator[Callable[[IngestProgress], None]]:
+    """A bar of bytes done, with rate and time left, and the file at hand."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TimeElapsedColumn(),
+        console=_errors,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("transcripts", total=None)
+
+        def update(progress: IngestProgress) -> None:
+            name = progress.path.rsplit("/", 1)[-1][:32]
+            bar.update(
+                task,
+                total=progress.total_bytes,
+                completed=progress.done_bytes,
+                description=f"{escape(name):32}",
+            )
+
+        yield update
+
+
+@contextmanager
+def row_progress(month: str) -> Iterator[Callable[[CalendarRow], None]]:
+    """A bar of the month's days that have their row."""
+    from hookline.api import days_in  # noqa: PLC0415  # start-up
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TimeElapsedColumn(),
+        console=_errors,
+        transient=True,
+    ) as bar:
+        task = bar.add_task(f"rows for {month}", total=days_in(month))
+        yield lambda _: bar.advance(task)
+
+
+def call_line(call: Call) -> None:
+    """One line of the ledger, as it happens."""
+    _errors.print(
+        f"{call.strategy}: {call.purpose}: {call.prompt_tokens} tokens in, {call.completion_tokens} of "
+        f"{call.max_tokens} out, {call.finish_reason}, {call.units_kept} kept, {call.seconds:.1f} s",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def ingest_report(report: Report, tokens: int, store: str) -> None:
+    """What an ingest did, and what it could not do and why."""
+    for kind, files in (("failed", report.failed), ("skipped", report.skipped), ("note", report.notes)):
+        for file in files:
+            say(f"{kind}: {file.path}: {file.reason}")
+    print(
+        f"{report.transcripts} transcripts, {report.chunks} chunks, {tokens} tokens in {store}: {report.added} "
+        f"added, {report.updated} updated, {report.unchanged} unchanged, {report.removed} removed, "
+        f"{len(report.failed)} failed, {len(report.skipped)} skipped, {report.seconds:.1f} s"
+    )
+
+
+def calendar_report(calendar: Calendar) -> None:
+    """How a calendar came about."""
+    for warning in calendar.warnings:
+        say(f"warning: {warning}")
+    if calendar.calls:
+        say(
+            f"{len(calendar.calls)} calls, {calendar.input_tokens} tokens in, {calendar.output_tokens} out, "
+            f"${calendar.cost_usd:.4f}"
+        )
+    drafted = f", {len(calendar.missing)} drafted because the model failed" if calendar.missing else ""
+    say(f"{len(calendar.rows)} rows for {calendar.month}: {calendar.status}{drafted}")
+
+
+def explain(packed: Packed) -> None:
+    """Every hit with its rank by score, what became of it, and why; the kept tokens add up to the whole."""
+    decided: list[tuple[float, list[Any]]] = [
+        (
+            kept.hit.score,
+            [f"{kept.hit.score:.3f}", "kept", kept.tokens, _where(kept.hit.chunk, kept.start_seconds), kept.reason],
+        )
+        for kept in packed.kept
+    ]
+    decided += [
+        (
+            dropped.hit.score,
+            [
+                f"{dropped.hit.score:.3f}",
+                "dropped",
+                f"({dropped.tokens})",
+                _where(dropped.hit.chunk, dropped.hit.chunk.start_seconds),
+                dropped.reason,
+            ],
+        )
+        for dropped in packed.dropped
+    ]
+    decided.sort(key=lambda item: -item[0])
+    table(
+        ["rank", "score", "decision", "tokens", "source", "reason"],
+        [[rank, *row] for rank, (_, row) in enumerate(decided, 1)],
+    )
+    print(f"kept: {' + '.join(str(kept.tokens) for kept in packed.kept)} = {packed.tokens} tokens")
+
+
+def _where(chunk: Any, start_seconds: float | None) -> str:
+    end = clock(chunk.end_seconds)
+    return source_of(chunk.creator, chunk.video_id, start_seconds) + (f"-{end}" if end else "")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on stdout; numbers to the right. It is never cut where stdout is not a terminal."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        numbers = all(isinstance(row[index], int | float) for row in rows)
+        shown.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(escape(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
+    console = Console()
+    console.print(shown, width=None if console.is_terminal else 200)
+
+
+def fields(names: Sequence[str], values: Sequence[Any]) -> None:
+    """One thing's fields, a line each."""
+    for name, value in zip(names, values, strict=True):
+        print(f"{name:12} {f'{value:,}' if isinstance(value, int) else value}")

@@ -1,0 +1,212 @@
+"""A cleaned transcript into windows of whole sentences, each a slice with its time."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sentencex
+
+from ingest.transcripts import Transcript
+from rag.documents import Chunk
+
+WINDOW_PIECES = 128
+PAUSE_SECONDS = 2.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A sentence, or a part of one that was too long, as a slice ``[start, end)`` of the text.
+
+    ``pieces`` is its length in the embedding model's own pieces.
+    """
+
+    start: int
+    end: int
+    pieces: int
+    start_seconds: float | None
+    end_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What was said, as one text with a place in time for every character.
+
+    Segments are joined by a space. ``sentences`` cover all of ``text`` but the spaces between them.
+    """
+
+    text: str
+    sentences: tuple[Sentence, ...]
+
+    def opening(self, sentences: int = 2) -> str:
+        """The first sentences: where the hook is."""
+        return self.text[: self.sentences[min(sentences, len(self.sentences)) - 1].end] if self.text else ""
+
+
+def script_of(transcript: Transcript, pieces: Callable[[Sequence[str]], list[int]]) -> Script:
+    """Join a cleaned transcript's segments and find its sentences.
+
+    A sentence never runs over a change of speaker. Where a stretch has no sentence marks, as in older
+    automatic captions, pauses of 2.5 seconds and, failing those, segments end a sentence. A piece longer
+    than a window is cut at words. ``pieces`` counts the embedding model's pieces of each text.
+    """
+    text, starts, times = _joined(transcript)
+    sentences: list[Sentence] = []
+    for start, end in _turns(transcript, starts, len(text)):
+        for left, right, size in _sentence_spans(text, start, end, transcript, starts, pieces):
+            sentences.append(
+                Sentence(
+                    start=left,
+                    end=right,
+                    pieces=size,
+                    start_seconds=_time_at(left, starts, times, text),
+                    end_seconds=_time_at(right, starts, times, text),
+                )
+            )
+    return Script(text=text, sentences=tuple(sentences))
+
+
+def chunks_of(
+    script: Script, *, creator: str, video_id: str, title: str, window_pieces: int = WINDOW_PIECES
+) -> list[Chunk]:
+    """Windows of whole sentences of at most ``window_pieces``, each beginning half a window on.
+
+    A window is measured in the embedding model's own pieces, so that it is never longer than what the
+    model reads. Ids depend on the creator, the video, the place and the text alone.
+    """
+    sizes = [sentence.pieces for sentence in script.sentences]
+    chunks: list[Chunk] = []
+    first = 0
+    while first < len(script.sentences):
+        last, size = first, sizes[first]
+        while last + 1 < len(sizes) and size + sizes[last + 1] <= window_pieces:
+            last += 1
+            size += sizes[last]
+        chunks.append(
+            _chunk(script, first, last, creator=creator, video_id=video_id, title=title, position=len(chunks))
+        )
+        if last + 1 == len(sizes):
+            break
+        passed, first = sizes[first], first + 1
+        while first <= last and passed + sizes[first] <= size / 2:
+            passed += sizes[first]
+            first += 1
+    return chunks
+
+
+def _chunk(
+    script: Script, first: int, last: int, *, creator: str, video_id: str, title: str, position: int
+) -> Chunk:
+    inside = script.sentences[first : last + 1]
+    start, end = inside[0].start, inside[-1].end
+    text = script.text[start:end]
+    identity = "\0".join((creator, video_id, str(start), text))
+    return Chunk(
+        id=hashlib.sha256(identity.encode()).hexdigest()[:16],
+        creator=creator,
+        video_id=video_id,
+        title=title,
+        text=text,
+        start_char=start,
+        end_char=end,
+        sentence_ends=tuple(sentence.end - start for sentence in inside),
+        position=position,
+        start_seconds=inside[0].start_seconds,
+        end_seconds=inside[-1].end_seconds,
+    )
+
+
+def _joined(transcript: Transcript) -> tuple[str, list[int], list[tuple[float | None, float | None]]]:
+    """The text, where each segment starts in it, and each segment's times."""
+    starts: list[int] = []
+    length = 0
+    for segment in transcript.segments:
+        starts.append(length)
+        length += len(segment.text) + 1
+    text = " ".join(segment.text for segment in transcript.segments)
+    return text, starts, [(segment.start_seconds, segment.end_seconds) for segment in transcript.segments]
+
+
+def _time_at(
+    char: int, starts: list[int], times: list[tuple[float | None, float | None]], text: str
+) -> float | None:
+    """The time of a character: in proportion inside its segment."""
+    index = max(0, bisect_right(starts, char) - 1)
+    if index and char == starts[index] - 1:
+        index -= 1
+    start_seconds, end_seconds = times[index]
+    if start_seconds is None or end_seconds is None:
+        return start_seconds
+    end_char = starts[index + 1] - 1 if index + 1 < len(starts) else len(text)
+    share = (char - starts[index]) / max(1, end_char - starts[index])
+    return round(start_seconds + (end_seconds - start_seconds) * min(1.0, share), 3)
+
+
+def _turns(transcript: Transcript, starts: list[int], length: int) -> list[tuple[int, int]]:
+    """Spans in which one speaker speaks, and which no long pause interrupts in unmarked speech."""
+    borders = [0]
+    for index in range(1, len(starts)):
+        if transcript.segments[index].speaker != transcript.segments[index - 1].speaker:
+            borders.append(starts[index])
+    ends = [*(border - 1 for border in borders[1:]), length]
+    return [(start, end) for start, end in zip(borders, ends, strict=True) if start < end]
+
+
+def _sentence_spans(
+    text: str,
+    start: int,
+    end: int,
+    transcript: Transcript,
+    starts: list[int],
+    pieces: Callable[[Sequence[str]], list[int]],
+) -> list[tuple[int, int, int]]:
+    """Sentences between ``start`` and ``end`` as ``(start, end, pieces)``, none longer than a window."""
+    spans: list[tuple[int, int]] = []
+    position = start
+    for sentence in sentencex.segment(transcript.language or "en", text[start:end]):
+        left = position + len(sentence) - len(sentence.lstrip())
+        right = position + len(sentence.rstrip())
+        position += len(sentence)
+        if left < right:
+            spans.append((left, right))
+    counts = pieces([text[left:right] for left, right in spans])
+    fitting: list[tuple[int, int, int]] = []
+    for (left, right), count in zip(spans, counts, strict=True):
+        if count <= WINDOW_PIECES:
+            fitting.append((left, right, count))
+        else:
+            parts = _cut(text, left, right, count, _pauses(transcript, starts, left, right))
+            sizes = pieces([text[start:end] for start, end in parts])
+            fitting.extend((*part, size) for part, size in zip(parts, sizes, strict=True))
+    return fitting
+
+
+def _pauses(transcript: Transcript, starts: list[int], left: int, right: int) -> list[int]:
+    """Where segments begin inside a span: those after a pause, or all where there is no pause."""
+    inside = [index for index in range(1, len(starts)) if left < starts[index] < right]
+    after_pause = [
+        starts[index]
+        for index in inside
+        if (before := transcript.segments[index - 1].end_seconds) is not None
+        and (begins := transcript.segments[index].start_seconds) is not None
+        and begins - before >= PAUSE_SECONDS
+    ]
+    return after_pause or [starts[index] for index in inside]
+
+
+def _cut(text: str, left: int, right: int, count: int, borders: list[int]) -> list[tuple[int, int]]:
+    """A span too long for a window, in parts of about half a window, at ``borders`` or else at words."""
+    limit = max(1, (right - left) * WINDOW_PIECES // (2 * count))
+    parts: list[tuple[int, int]] = []
+    while right - left > limit:
+        at = max((border for border in borders if left < border <= left + limit), default=0)
+        if not at:
+            space = text.rfind(" ", left + 1, left + limit + 1)
+            at = space + 1 if space > left else left + limit
+        parts.append((left, left + len(text[left:at].rstrip())))
+        left = at + len(text[at:right]) - len(text[at:right].lstrip())
+    if left < right:
+        parts.append((left, right))
+    return parts

@@ -1,0 +1,105 @@
+"""What a file says of its video in ``key: value`` form: YAML front matter, or plain lines at the top."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+METADATA_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "title": ("title",),
+    "creator": ("creator", "channel", "uploader"),
+    "video_id": ("video_id", "youtube_id"),
+    "published": ("date", "published", "upload_date"),
+    "language": ("language", "lang"),
+}
+_YOUTUBE: Final = re.compile(
+    r"https?://(?:www\.|m\.)?(?:youtube\.com/(?:watch\?v=|shorts/|live/|embed/)|youtu\.be/)([\w-]{11})(?![\w-])(.*)"
+)
+_DATE: Final = re.compile(r"([0-9]{4})[-/.]?([0-9]{2})[-/.]?([0-9]{2})(?:[T ].*)?")
+
+
+class FrontMatterError(ValueError):
+    """The block between the ``---`` lines cannot be used; the message says why and what to do."""
+
+
+def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
+    """Split ``text`` into its front matter, empty where it has none, and its body.
+
+    Keys are in lower case. Raises ``FrontMatterError`` if the block is not closed, not YAML or no mapping.
+    """
+    text = text.lstrip("\n")
+    if not re.match(r"---[ \t]*\n", text):
+        return {}, text
+    block = re.match(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    if block is None:
+        if re.match(r"---[ \t]*\n\s*[\w-]+\s*:", text):
+            raise FrontMatterError("its front matter has no end; put a line of --- after it")
+        return {}, text
+    try:
+        front = yaml.safe_load(block[1])
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 2 if error.problem_mark else 1
+        raise FrontMatterError(
+            f"its front matter is not YAML (line {line}: {error.problem}); mend it"
+        ) from error
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        raise FrontMatterError("its front matter is not YAML; mend it or remove it") from error
+    if not isinstance(front, dict | None):
+        raise FrontMatterError("its front matter is no list of 'key: value' lines; mend it or remove it")
+    return {str(key).lower(): value for key, value in (front or {}).items()}, text[block.end() :]
+
+
+def metadata_of(front: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Pick the fields of a ``Transcript`` out of ``front``, and note those that cannot be used.
+
+    ``published`` comes out as an ISO date. ``video_id`` may come from a link to a YouTube video as a whole.
+    """
+    metadata: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    for name, keys in METADATA_KEYS.items():
+        key = next((key for key in keys if front.get(key) is not None and front[key] != ""), None)
+        if key is None:
+            continue
+        value = _iso_date(front[key]) if name == "published" else _words(front[key], name)
+        if value:
+            metadata[name] = value
+        else:
+            remedy = "write it as YYYY-MM-DD" if name == "published" else "write it as text in quotes"
+            notes += (f"the field {key} could not be used and was left out; {remedy}",)
+    if "video_id" not in metadata:
+        links = (_whole_video(front.get(key)) for key in ("media", "url", "webpage_url", "video"))
+        video_id = next((found for found in links if found), None)
+        if video_id:
+            metadata["video_id"] = video_id
+    return metadata, notes
+
+
+def _words(value: Any, name: str) -> str | None:
+    """Return a field's text; YAML takes some words for other things, and only ``no`` is certain."""
+    if value is False and name == "language":
+        return "no"  # Norwegian
+    if isinstance(value, int) and not isinstance(value, bool) and name != "video_id":
+        return str(value)
+    return " ".join(value.split()) or None if isinstance(value, str) else None
+
+
+def _iso_date(value: Any) -> str | None:
+    if isinstance(value, date):
+        return (value.date() if isinstance(value, datetime) else value).isoformat()
+    written = _DATE.fullmatch(str(value).strip())
+    try:
+        return date(*map(int, written.groups())).isoformat() if written else None
+    except ValueError:
+        return None
+
+
+def _whole_video(link: Any) -> str | None:
+    """Return the id in a link to a YouTube video, but not to a place in it: several talks may share that video."""
+    found = _YOUTUBE.match(link.strip()) if isinstance(link, str) else None
+    return None if found is None or re.search(r"[?&#](?:t|start)=", found[2]) else found[1]

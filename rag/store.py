@@ -1,0 +1,89 @@
+"""The store port, and an in-memory reference that every other store must behave like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+import numpy as np
+
+from rag.documents import Chunk, Hit, Video
+from rag.embedding import Vectors
+
+
+class Store(Protocol):
+    """Videos, their chunks and their vectors, all written by one embedding model."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the store for writing; one process at a time. Raises ``StoreBusy`` when waited too long."""
+        ...
+
+    def videos(self, creators: Sequence[str] | None = None) -> list[Video]:
+        """Every complete video, or those of ``creators``, by creator and id."""
+        ...
+
+    def replace_video(self, video: Video, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        """Make ``chunks`` the chunks of ``video``, whatever was there before, half-written or whole.
+
+        ``vectors`` has the shape ``(len(chunks), dimensions)``. Killed at any instant and called again, the
+        result is the same (law 6): the video counts as complete only once all is written.
+        """
+        ...
+
+    def remove_video(self, creator: str, video_id: str) -> None:
+        """Forget a video and its chunks; nothing happens if it is not there."""
+        ...
+
+    def search(self, vector: Vectors, *, limit: int, creators: Sequence[str] | None = None) -> list[Hit]:
+        """The ``limit`` nearest chunks of each creator, best first, ties by chunk id.
+
+        The limit holds a creator, so that a talkative creator cannot crowd out the others.
+        """
+        ...
+
+
+def ranked(hits: list[Hit]) -> list[Hit]:
+    """Hits in the order every store returns: best first, ties by chunk id."""
+    return sorted(hits, key=lambda hit: (-hit.score, hit.chunk.id))
+
+
+class MemoryStore:
+    """The reference: exact search over plain dictionaries."""
+
+    def __init__(self) -> None:
+        self._videos: dict[tuple[str, str], Video] = {}
+        self._chunks: dict[tuple[str, str], list[tuple[Chunk, Vectors]]] = {}
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Nothing to hold: a process's own memory has one writer."""
+        yield
+
+    def videos(self, creators: Sequence[str] | None = None) -> list[Video]:
+        """Every video, or those of ``creators``, by creator and id."""
+        return [
+            video
+            for _, video in sorted(self._videos.items())
+            if creators is None or video.creator in creators
+        ]
+
+    def replace_video(self, video: Video, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        """Make ``chunks`` the chunks of ``video``."""
+        self._chunks[video.key] = list(zip(chunks, vectors, strict=True))
+        self._videos[video.key] = video
+
+    def remove_video(self, creator: str, video_id: str) -> None:
+        """Forget a video and its chunks."""
+        self._videos.pop((creator, video_id), None)
+        self._chunks.pop((creator, video_id), None)
+
+    def search(self, vector: Vectors, *, limit: int, creators: Sequence[str] | None = None) -> list[Hit]:
+        """The ``limit`` nearest chunks of each creator, best first."""
+        by_creator: dict[str, list[Hit]] = {}
+        for (creator, _), rows in self._chunks.items():
+            if creators is None or creator in creators:
+                by_creator.setdefault(creator, []).extend(
+                    Hit(chunk=chunk, score=float(np.dot(row, vector))) for chunk, row in rows
+                )
+        return ranked([hit for hits in by_creator.values() for hit in ranked(hits)[:limit]])
