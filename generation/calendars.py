@@ -104,7 +104,10 @@ def draft_calendar(
     return Calendar(
         month=month,
         rows=tuple(rows),
-        warnings=("every row was composed from the creators' own sentences: no model was asked", *_warnings(rows)),
+        warnings=(
+            "every row was composed from the creators' own sentences: no model was asked",
+            *_warnings(rows),
+        ),
     )
 
 
@@ -209,7 +212,9 @@ class _Writer:
         """
         for count in range(len(briefs), 0, -1):
             batch = list(briefs[:count])
-            in_turn = [hit for hits in zip_longest(*(b.hits for b in batch)) for hit in hits if hit is not None]
+            in_turn = [
+                hit for hits in zip_longest(*(b.hits for b in batch)) for hit in hits if hit is not None
+            ]
             packed = pack(in_turn, self.budget_tokens, self.counter)
             if all(_passages_of(brief, packed) for brief in batch):
                 return batch, packed
@@ -241,9 +246,7 @@ class _Writer:
             reasoning_tokens=REASONING_TOKENS if limits.reasons else 0,
             minimum_tokens=self._cost_of_a_row(),
         )
-        request = ChatRequest(
-            messages=prompt, max_tokens=fitted.max_tokens, response_schema=response_schema
-        )
+        request = ChatRequest(messages=prompt, max_tokens=fitted.max_tokens, response_schema=response_schema)
         reply = _Reply(self, {brief.slot: brief for brief in batch}, given)
         begun = time.monotonic()
         finished = Finished(reason="interrupted")

@@ -18,12 +18,26 @@ from generation.rows import (
     finished_row,
 )
 from generation.sentences import stands_alone, without_sponsors
-from generation.trends import EVERGREEN, Trend
+from generation.trends import Trend
 from rag.packing import Passage
 
 _BODY_WORDS = 115
 _MIN_CLAUSE_WORDS = 4
-_CAPTION_SENTENCE = 200
+_CAPTION_CHARACTERS = 200
+_TAG_WORDS = 4
+# a clause that begins so is half a thought without the next one
+_OPEN_CLAUSE = re.compile(
+    r"(?:if|when|while|because|since|after|before|until|although|as|in|on|at|for|with|from|by|every|once)\b",
+    re.IGNORECASE,
+)
+_FUNCTION_WORDS = frozenset(
+    "about after again also always another anything because been before being both came come could does doing "  # noqa: SIM905
+    "done down each even ever every everything from give goes going gone have having here into isn just keep "
+    "like long look made make many mine more most much must need never next nobody nothing only other over "
+    "people really right same should some somebody something still such sure take than that their them then "
+    "there these they thing things think this those through time told took until upon very want wasn well went "
+    "were what when where which while whole will with without word would year years your yours".split()
+)
 # spoken at the end of a script, and written under the post
 _CLOSES = (
     "Save this for the day you need it.",
@@ -69,43 +83,52 @@ class Drafter:
         """The row of ``brief`` in the words of ``passages``, which are its evidence, best first.
 
         Words are taken as they were said. Only cues in brackets, the call to action and the hashtags are
-        added. ``sources`` are the passages that words were taken from.
+        added. Its sources are the passages that words were taken from.
         """
         said = list(_sentences(passages))
-        hook = self._hook(said, brief)
-        body = _body(said, hook.text)
-        caption = self._caption(said, hook, body, brief)
-        title = self._title(said, brief, hook)
+        about = _content_words(f"{self._query(brief)} {passages[0].title}")
+        hook, opener = self._hook(said, brief, about)
+        body = _body(said, opener)
+        captioned, caption = self._caption(said, opener, brief, about)
+        title = self._title(said, brief, hook, about)
         opens, cuts, closes = _CUES[brief.format]
         script = " ".join(
-            (opens, hook.text, cuts, *(s.text for s in body), closes, _CLOSES[brief.slot % len(_CLOSES)])
+            (opens, opener.text, cuts, *(s.text for s in body), closes, _CLOSES[brief.slot % len(_CLOSES)])
         )
-        words_of = [hook.passage, *(s.passage for s in body), *([caption[0].passage] if caption[0] else [])]
-        used = [passage for passage in passages if passage in words_of]
-        self._used.update((hook.text, title))
+        taken = [opener.passage, *(s.passage for s in body), captioned.passage]
+        self._used.update((hook, title))
         return finished_row(
             brief,
             title=title,
-            hook=hook.text,
+            hook=hook,
             script=script,
-            caption=caption[1],
+            caption=caption,
             hashtags=self._hashtags(brief),
-            used=used,
+            used=[passage for passage in passages if passage in taken],
             status="drafted",
         )
 
-    def _hook(self, said: Sequence[_Sentence], brief: Brief) -> _Sentence:
-        """The strongest short sentence, or clause of one, that was not a hook yet."""
-        short = [s for s in said if s.words <= HOOK_WORDS and stands_alone(s.text)]
-        clauses = [clause for s in said if stands_alone(s.text) for clause in _clauses(s)]
-        for choices in (short, clauses):
-            fresh = [s for s in choices if s.text not in self._used]
-            if fresh:
-                return max(fresh, key=lambda s: (_strength(s.text, brief.pattern), -s.words))
-        title = " ".join(said[0].passage.title.split()[:HOOK_WORDS])
-        return _Sentence(text=title, passage=said[0].passage)
+    def _query(self, brief: Brief) -> str:
+        return next((trend.query for trend in self.trends if trend.name == brief.trend), "")
 
-    def _title(self, said: Sequence[_Sentence], brief: Brief, hook: _Sentence) -> str:
+    def _hook(self, said: Sequence[_Sentence], brief: Brief, about: set[str]) -> tuple[str, _Sentence]:
+        """At most twelve words that open strongly, and the sentence that they begin or are."""
+        choices = [
+            (hook, sentence)
+            for sentence in said
+            if stands_alone(sentence.text)
+            for hook in _short_forms(sentence.text)
+            if hook not in self._used
+        ]
+        if not choices:
+            return " ".join(said[0].text.split()[:HOOK_WORDS]), said[0]
+        order = {sentence.text: place for place, sentence in enumerate(said)}
+        return max(
+            choices,
+            key=lambda choice: (_strength(choice[0], brief.pattern, about), -order[choice[1].text]),
+        )
+
+    def _title(self, said: Sequence[_Sentence], brief: Brief, hook: str, about: set[str]) -> str:
         """The video's own title the first time it is used, then a sentence that can head a post."""
         title = " ".join(said[0].passage.title.split())
         if title not in self._used and len(title) <= TITLE_CHARACTERS:
@@ -113,37 +136,39 @@ class Drafter:
         heads = [
             s.text.rstrip(".")
             for s in said
-            if stands_alone(s.text) and len(s.text) <= TITLE_CHARACTERS and s.text != hook.text
+            if stands_alone(s.text) and len(s.text) <= TITLE_CHARACTERS and not s.text.startswith(hook[:-1])
         ]
         fresh = [head for head in heads if head not in self._used]
         if fresh:
-            return max(fresh, key=lambda head: (_strength(head, brief.pattern), -len(head)))
-        lead = f"{brief.trend}: {hook.text}" if brief.trend != EVERGREEN else hook.text
-        return lead[:TITLE_CHARACTERS].rstrip()
+            return max(fresh, key=lambda head: (_strength(head, brief.pattern, about), -len(head)))
+        return hook.rstrip(".")
 
     def _caption(
-        self, said: Sequence[_Sentence], hook: _Sentence, body: Sequence[_Sentence], brief: Brief
-    ) -> tuple[_Sentence | None, str]:
-        """A sentence that says it all, and what to do; with the sentence that was taken."""
+        self, said: Sequence[_Sentence], opener: _Sentence, brief: Brief, about: set[str]
+    ) -> tuple[_Sentence, str]:
+        """A sentence that says what it is about, and what to do; with the sentence that was taken."""
         ask = _ASKS[brief.slot % len(_ASKS)]
-        room = min(CAPTION_CHARACTERS[brief.format] - len(ask) - 1, _CAPTION_SENTENCE)
+        room = min(CAPTION_CHARACTERS[brief.format] - len(ask) - 1, _CAPTION_CHARACTERS)
         fits = [
             s
-            for s in (*body, *said)
-            if stands_alone(s.text) and len(s.text) <= room and hook.text.rstrip(".?!") not in s.text
+            for s in said
+            if stands_alone(s.text) and len(s.text) <= room and not s.text.endswith("?") and s is not opener
         ]
-        if not fits:
-            return None, f"{hook.text} {ask}"
-        best = max(fits, key=lambda s: _strength(s.text, brief.pattern))
+        best = max(fits, key=lambda s: _strength(s.text, brief.pattern, about), default=None)
+        if best is None:
+            return opener, ask
         return best, f"{best.text} {ask}"
 
     def _hashtags(self, brief: Brief) -> list[str]:
         trend = next((t for t in self.trends if t.name == brief.trend), None)
         lead = brief.hits[0].chunk
-        wanted = [trend.name, *trend.related[:2]] if trend else []
-        wanted += [lead.creator, *sorted(_key_words(lead.title), key=len, reverse=True)[:2]]
-        tags = clean_hashtags([_camel(text) for text in wanted if len(text.split()) <= 4])  # noqa: PLR2004
-        return tags[:HASHTAGS]
+        if trend is None:
+            wanted = [lead.creator, *sorted(_content_words(lead.title), key=lambda w: (-len(w), w))[:2]]
+        else:
+            short = trend.name if len(trend.name.split()) <= _TAG_WORDS else re.split(r"[,:;]", trend.name)[0]
+            related = [term for term in trend.related if len(term.split()) <= _TAG_WORDS]
+            wanted = [short, *related[:2], lead.creator]
+        return clean_hashtags([_camel(text) for text in wanted])[:HASHTAGS]
 
 
 def _sentences(passages: Sequence[Passage]) -> Iterator[_Sentence]:
@@ -153,48 +178,50 @@ def _sentences(passages: Sequence[Passage]) -> Iterator[_Sentence]:
             yield _Sentence(text=text, passage=passage)
 
 
-def _body(said: Sequence[_Sentence], hook: str) -> list[_Sentence]:
+def _body(said: Sequence[_Sentence], opener: _Sentence) -> list[_Sentence]:
     """Sentences in the order they were said, from the first that stands alone, for about 45 seconds."""
-    start = next((i for i, s in enumerate(said) if stands_alone(s.text) and s.text != hook), 0)
     body: list[_Sentence] = []
-    words = len(hook.split())
-    for sentence in said[start:]:
-        if sentence.text == hook:
+    words = opener.words
+    before: _Sentence | None = opener if said and said[0] is opener else None
+    for sentence in said:
+        if sentence is opener:
+            before = sentence
             continue
+        if (before is None or before.passage is not sentence.passage) and not stands_alone(sentence.text):
+            continue  # it leans on a sentence that is not there
         if body and words + sentence.words > _BODY_WORDS:
             break
-        if body and sentence.passage is not body[-1].passage and not stands_alone(sentence.text):
-            continue  # it leans on a sentence that is not there
         body.append(sentence)
         words += sentence.words
+        before = sentence
     return body
 
 
-def _clauses(sentence: _Sentence) -> Iterator[_Sentence]:
-    """The first clause of a sentence, where it is long enough to say something and short enough to hook."""
-    first = re.split(r"\s*[,;:–—]\s+", sentence.text, maxsplit=1)[0]
-    if first != sentence.text and _MIN_CLAUSE_WORDS <= len(first.split()) <= HOOK_WORDS:
-        yield _Sentence(text=first.rstrip(".") + ".", passage=sentence.passage)
+def _short_forms(sentence: str) -> Iterator[str]:
+    """A sentence short enough to hook, or its first clause where that says something alone."""
+    if len(sentence.split()) <= HOOK_WORDS:
+        yield sentence
+        return
+    first = re.split(r"\s*[,;:–—]\s+", sentence, maxsplit=1)[0]
+    if _MIN_CLAUSE_WORDS <= len(first.split()) <= HOOK_WORDS and not _OPEN_CLAUSE.match(first):
+        yield first + ("?" if sentence.endswith("?") else ".")
 
 
-def _strength(sentence: str, pattern: str) -> int:
-    """How well a sentence opens: as the pattern does, as a question, with a number, by contradicting."""
+def _strength(sentence: str, pattern: str, about: set[str]) -> int:
+    """How well a sentence opens: on the subject, as the pattern does, asking, contradicting, counting."""
     return (
-        3 * (opening_pattern(sentence).name == pattern)
+        2 * min(3, len(_content_words(sentence) & about))
+        + 3 * (opening_pattern(sentence).name == pattern)
         + 2 * sentence.endswith("?")
         + 2 * bool(re.match(r"(?:stop|don't|never|forget|throw)\b", sentence, re.IGNORECASE))
         + bool(re.search(r"\d", sentence))
     )
 
 
-def _key_words(title: str) -> list[str]:
-    return [
-        word
-        for word in re.findall(r"[^\W\d_]{5,}", title)
-        if word.lower() not in {"about", "after", "before", "because", "every", "isn't", "their", "there", "these",
-                                "thing", "things", "until", "which", "while", "whole", "without", "would", "really",
-                                "almost", "never", "bought", "earned", "started", "evening", "under"}
-    ]
+def _content_words(text: str) -> set[str]:
+    """Words that carry a subject, roughly reduced to their stems."""
+    words = re.findall(r"[^\W\d_]{4,}", text.lower())
+    return {re.sub(r"(?:ing|ed|es|s)$", "", word) for word in words if word not in _FUNCTION_WORDS}
 
 
 def _camel(text: str) -> str:

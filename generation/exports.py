@@ -51,7 +51,7 @@ def report(calendar: Calendar, *, out: list[str]) -> dict[str, Any]:
 
 
 def _row(row: CalendarRow) -> dict[str, Any]:
-    return {**row.cells(), "status": row.status}
+    return {str(column): cell for column, cell in row.cells().items()} | {"status": row.status}
 
 
 def to_json(calendar: Calendar) -> str:
@@ -88,5 +88,6 @@ def exporter_for(path: Path) -> Callable[[Calendar], str]:
     try:
         return EXPORTERS[path.suffix.lower()]
     except KeyError:
-        raise BadInput(f"{path}: no export to {path.suffix or 'a file without suffix'}: "
-                       f"end it in {', '.join(EXPORTERS)}") from None
+        raise BadInput(
+            f"{path}: no export to {path.suffix or 'a file without suffix'}: end it in {', '.join(EXPORTERS)}"
+        ) from None

@@ -56,7 +56,7 @@ def _chat(name: str, window: int, output: int, price_in: float, price_out: float
 
 
 def _reasoning(
-    name: str, window: int, output: int, price_in: float, price_out: float, max_input: int | None = None
+    name: str, window: int, output: int, price_in: float, price_out: float, *, max_input: int | None = None
 ) -> ModelLimits:
     return replace(
         _chat(name, window, output, price_in, price_out),
@@ -95,23 +95,23 @@ _MODELS = (
     _reasoning("o3", 200_000, 100_000, 2, 8),
     _reasoning("o3-mini", 200_000, 100_000, 1.1, 4.4),
     _reasoning("o4-mini", 200_000, 100_000, 1.1, 4.4),
-    _reasoning("gpt-5", 400_000, 128_000, 1.25, 10, 272_000),
-    _reasoning("gpt-5-mini", 400_000, 128_000, 0.25, 2, 272_000),
-    _reasoning("gpt-5-nano", 400_000, 128_000, 0.05, 0.4, 272_000),
-    _reasoning("gpt-5.1", 400_000, 128_000, 1.25, 10, 272_000),
-    _reasoning("gpt-5.2", 400_000, 128_000, 1.75, 14, 272_000),
-    _reasoning("gpt-5.4", 1_050_000, 128_000, 2.5, 15, 922_000),
-    _reasoning("gpt-5.4-mini", 400_000, 128_000, 0.75, 4.5, 272_000),
-    _reasoning("gpt-5.4-nano", 400_000, 128_000, 0.2, 1.25, 272_000),
-    _reasoning("gpt-5.5", 1_000_000, 128_000, 5, 30, 922_000),
-    _later(_reasoning("gpt-5.6-sol", 1_050_000, 128_000, 4, 20, 922_000)),
-    _later(_reasoning("gpt-5.6-terra", 1_050_000, 128_000, 2, 12, 922_000)),
-    _later(_reasoning("gpt-5.6-luna", 1_050_000, 128_000, 0.2, 1.2, 922_000)),
-    _later(_reasoning("gpt-6-astra", 1_050_000, 128_000, 10, 50, 922_000)),
-    _later(_reasoning("gpt-6-sol", 1_050_000, 128_000, 2, 10, 922_000)),
-    _later(_reasoning("gpt-6-luna", 1_050_000, 128_000, 0.1, 0.5, 922_000)),
-    _later(_reasoning("gpt-6.1-sol", 1_050_000, 128_000, 2, 10, 922_000)),
-    _later(_reasoning("gpt-6.1-terra", 1_050_000, 128_000, 1, 5, 922_000)),
+    _reasoning("gpt-5", 400_000, 128_000, 1.25, 10, max_input=272_000),
+    _reasoning("gpt-5-mini", 400_000, 128_000, 0.25, 2, max_input=272_000),
+    _reasoning("gpt-5-nano", 400_000, 128_000, 0.05, 0.4, max_input=272_000),
+    _reasoning("gpt-5.1", 400_000, 128_000, 1.25, 10, max_input=272_000),
+    _reasoning("gpt-5.2", 400_000, 128_000, 1.75, 14, max_input=272_000),
+    _reasoning("gpt-5.4", 1_050_000, 128_000, 2.5, 15, max_input=922_000),
+    _reasoning("gpt-5.4-mini", 400_000, 128_000, 0.75, 4.5, max_input=272_000),
+    _reasoning("gpt-5.4-nano", 400_000, 128_000, 0.2, 1.25, max_input=272_000),
+    _reasoning("gpt-5.5", 1_000_000, 128_000, 5, 30, max_input=922_000),
+    _later(_reasoning("gpt-5.6-sol", 1_050_000, 128_000, 4, 20, max_input=922_000)),
+    _later(_reasoning("gpt-5.6-terra", 1_050_000, 128_000, 2, 12, max_input=922_000)),
+    _later(_reasoning("gpt-5.6-luna", 1_050_000, 128_000, 0.2, 1.2, max_input=922_000)),
+    _later(_reasoning("gpt-6-astra", 1_050_000, 128_000, 10, 50, max_input=922_000)),
+    _later(_reasoning("gpt-6-sol", 1_050_000, 128_000, 2, 10, max_input=922_000)),
+    _later(_reasoning("gpt-6-luna", 1_050_000, 128_000, 0.1, 0.5, max_input=922_000)),
+    _later(_reasoning("gpt-6.1-sol", 1_050_000, 128_000, 2, 10, max_input=922_000)),
+    _later(_reasoning("gpt-6.1-terra", 1_050_000, 128_000, 1, 5, max_input=922_000)),
 )
 MODELS: dict[str, ModelLimits] = {model.name: model for model in _MODELS}
 

@@ -57,9 +57,7 @@ class ChatModel(Protocol):
         ...
 
 
-def prompt_tokens(
-    messages: Sequence[Message], schema: dict[str, Any] | None, counter: TokenCounter
-) -> int:
+def prompt_tokens(messages: Sequence[Message], schema: dict[str, Any] | None, counter: TokenCounter) -> int:
     """What a prompt costs: exact for the messages with their chat framing, an estimate for the schema.
 
     Framing after OpenAI's cookbook: 3 tokens a message beside role and content, 3 to prime the reply. No

@@ -48,7 +48,9 @@ class OpenAIModel:
             except openai.OpenAIError as error:
                 raise self._failure(error, begun=begun) from error
             except ValueError as error:  # a chunk that is no JSON
-                raise ModelFailure(f"the reply from {self._where} is damaged ({error})", kind="interrupted") from error
+                raise ModelFailure(
+                    f"the reply from {self._where} is damaged ({error})", kind="interrupted"
+                ) from error
         if reason is None:
             raise ModelFailure(f"the reply from {self._where} ended without a reason", kind="interrupted")
         yield Finished(
@@ -87,7 +89,10 @@ class OpenAIModel:
                     f"{self._where} does not know the model {self.limits.name}: choose another with --model",
                     kind="unknown_model",
                 )
-            case openai.RateLimitError() if error.code in {"insufficient_quota", "billing_hard_limit_reached"}:
+            case openai.RateLimitError() if error.code in {
+                "insufficient_quota",
+                "billing_hard_limit_reached",
+            }:
                 return ModelFailure(
                     f"the quota at {self._where} is used up: add credit, or use --model offline", kind="quota"
                 )

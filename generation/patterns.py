@@ -39,8 +39,10 @@ PATTERNS = (
     Pattern(
         name="contrarian",
         advice="open by telling the viewer to stop doing what everybody does",
-        fits=_starts(r"^(?:stop|don't|do not|never|forget|quit|throw away|nobody|you don't need|your \w+ "
-                     r"(?:don't|doesn't|isn't|aren't))\b"),
+        fits=_starts(
+            r"^(?:stop|don't|do not|never|forget|quit|throw away|nobody|you don't need|your \w+ "
+            r"(?:don't|doesn't|isn't|aren't))\b"
+        ),
     ),
     Pattern(
         name="direct address",
@@ -50,22 +52,28 @@ PATTERNS = (
     Pattern(
         name="how-to",
         advice="open with what the viewer can do at the end, and how fast",
-        fits=_starts(r"^(?:here's how|here is how|how to|this is how|let me show|i'll show|i'm going to show|"
-                     r"watch me|today (?:i|we))\b"),
+        fits=_starts(
+            r"^(?:here's how|here is how|how to|this is how|let me show|i'll show|i'm going to show|"
+            r"watch me|today (?:i|we))\b"
+        ),
     ),
     Pattern(
         name="confession",
         advice="open with a mistake of your own, told straight",
-        fits=_starts(r"\b(?:i|we) (?:\w+ )?(?:ruined|killed|lost|hurt|broke|wasted|failed|burned|burnt|"
-                     r"chewed|messed|forgot|undercharged|overpaid|drowned|got \w+(?: \w+){0,3} wrong|was wrong|"
-                     r"threw|charged|lied)\b|\bmistake"),
+        fits=_starts(
+            r"\b(?:i|we) (?:\w+ )?(?:ruined|killed|lost|hurt|broke|wasted|failed|burned|burnt|"
+            r"chewed|messed|forgot|undercharged|overpaid|drowned|got \w+(?: \w+){0,3} wrong|was wrong|"
+            r"threw|charged|lied)\b|\bmistake"
+        ),
     ),
     Pattern(
         name="story",
         advice="open in the middle of a small story: who, where, when",
-        fits=_starts(r"^(?:last|one (?:day|morning|evening|night)|yesterday|this morning|on (?:the \d+\w*|\w+day)|an? (?:\w+ ){1,2}"
-                     r"(?:once|walked|came|asked|called|brought)|when i|in \d{4})\b|"
-                     r"\b(?:walked in|came in|told me|asked me)\b"),
+        fits=_starts(
+            r"^(?:last|one (?:day|morning|evening|night)|yesterday|this morning|on (?:the \d+\w*|\w+day)|an? (?:\w+ ){1,2}"
+            r"(?:once|walked|came|asked|called|brought)|when i|in \d{4})\b|"
+            r"\b(?:walked in|came in|told me|asked me)\b"
+        ),
     ),
     Pattern(
         name="number",
@@ -79,7 +87,9 @@ PATTERNS = (
     ),
 )
 _BY_NAME = {pattern.name: pattern for pattern in PATTERNS}
-_FILLER = re.compile(r"^(?:(?:okay|ok|so|right|hi|hello|hey|well|yes|good (?:morning|evening))\b[^\w']*)+", re.IGNORECASE)
+_FILLER = re.compile(
+    r"^(?:(?:okay|ok|so|right|hi|hello|hey|well|yes|good (?:morning|evening))\b[^\w']*)+", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Literal
 
 from generation.patterns import opening_pattern
 from generation.sentences import advertises
 from generation.trends import EVERGREEN, Trend
-from rag.documents import Hit, Video
+from rag.documents import Chunk, Hit, Video
 from rag.errors import BadInput
 
 Format = Literal["instagram_reel", "tiktok_video", "youtube_short", "linkedin_post", "x_post", "carousel"]
@@ -29,16 +30,19 @@ _FORMATS: tuple[Format, ...] = (
     "x_post",
 )
 _SATURDAY = 5
-RELEVANT_SCORE = 0.3
+RELEVANT_SCORE = 0.35  # of all-MiniLM-L6-v2; below it, unrelated trends still found something here
+NEAR_THE_BEST = 0.12  # hits this much below the best one may still lead, for a creator's turn
 DAYS_A_TREND = 5
-HITS_A_DAY = 3
+SHORT_VIDEO_CHUNKS = 8
+CHUNKS_A_DAY = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
     """What one day's row is to be about. ``slot`` is the day of the month.
 
-    ``hits`` are the passages it may draw on, all of one creator, the first the one it was planned for.
+    ``hits`` are the chunks it may draw on, all of one video. The first is the one that the day was planned
+    for; the others came along, and carry its score.
     """
 
     slot: int
@@ -72,30 +76,30 @@ def plan(
     first: date,
     trends: Sequence[Trend],
     videos: Sequence[Video],
+    *,
     search: Callable[[str], Sequence[Hit]],
+    read: Callable[[str, str], Sequence[Chunk]],
 ) -> list[Brief]:
     """One brief a day of the month that begins with ``first``.
 
-    ``search`` returns ranked hits without repeats. A day gets the trend, among those on that day, that has
-    had the fewest days and still has something new to say; a trend gets at most five days a month, and a
-    day for which no trend is left is evergreen: a video that was used least. Of a trend's hits, the one
-    whose creator, and then whose video, was used least is taken, and no passage is used twice.
+    ``search`` returns ranked hits without repeats, ``read`` a video's chunks in order. A day gets the
+    trend, among those on that day, that has had the fewest days and still has something new to say; a
+    trend gets at most five days a month, and a day for which no trend is left is evergreen: the video that
+    was used least. Among a trend's nearest hits, the one leads whose creator, and then whose video, was
+    used least; what stands around it in its video comes along, so that a row is told as it was said.
     """
-    planner = _Planner(videos, search)
-    found = {trend.name: planner.relevant(search(trend.query)) for trend in trends}
+    planner = _Planner(videos, read)
+    found = {trend.name: _relevant(search(trend.query)) for trend in trends}
     had: Counter[str] = Counter()
     briefs: list[Brief] = []
     for index, day in enumerate(days_of(first)):
-        on = [t for t in trends if t.is_on(day) and had[t.name] < DAYS_A_TREND]
-        hits: tuple[Hit, ...] = ()
-        name = EVERGREEN
-        for trend in sorted(on, key=lambda t: had[t.name]):
-            hits = planner.choose(found[trend.name])
-            if hits:
-                name = trend.name
-                had[name] += 1
-                break
-        hits = hits or planner.evergreen()
+        on = sorted(
+            (t for t in trends if t.is_on(day) and had[t.name] < DAYS_A_TREND), key=lambda t: had[t.name]
+        )
+        leads = ((trend.name, planner.choose(found[trend.name])) for trend in on)
+        name, lead = next(((name, lead) for name, lead in leads if lead), (EVERGREEN, None))
+        had[name] += 1
+        hits = planner.around(lead or planner.evergreen())
         briefs.append(
             Brief(
                 slot=day.day,
@@ -115,55 +119,45 @@ def _format(index: int, day: date) -> Format:
     return "instagram_reel" if format_ == "linkedin_post" and day.weekday() >= _SATURDAY else format_
 
 
+def _relevant(hits: Sequence[Hit]) -> list[Hit]:
+    """Hits near enough to be about it, and no advertisements."""
+    return [hit for hit in hits if hit.score >= RELEVANT_SCORE and not advertises(hit.chunk.text)]
+
+
 class _Planner:
     """What has been used so far this month."""
 
-    def __init__(self, videos: Sequence[Video], search: Callable[[str], Sequence[Hit]]) -> None:
+    def __init__(self, videos: Sequence[Video], read: Callable[[str, str], Sequence[Chunk]]) -> None:
         self._videos = {video.key: video for video in videos}
-        self._search = search
+        self._read = cache(read)
         self._creators: Counter[str] = Counter()
         self._days: Counter[tuple[str, str]] = Counter()
         self._said: set[str] = set()
 
-    def relevant(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Hits near enough to be about it, and no advertisements."""
-        return [hit for hit in hits if hit.score >= RELEVANT_SCORE and not advertises(hit.chunk.text)]
+    def choose(self, hits: Sequence[Hit]) -> Hit | None:
+        """The hit that leads the next day of a trend; None when all was said."""
+        fresh = [(rank, hit) for rank, hit in enumerate(hits) if self._is_new(hit.chunk)]
+        near = [item for item in fresh if item[1].score >= fresh[0][1].score - NEAR_THE_BEST]
+        return min(near, key=lambda item: (*self._uses(item[1].chunk), item[0]))[1] if near else None
 
-    def choose(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-        """The next day's hits out of those of a trend; empty when all was said."""
-        fresh = [(rank, hit) for rank, hit in enumerate(hits) if self._is_new(hit)]
-        if not fresh:
-            return ()
-        _, lead = min(
-            fresh,
-            key=lambda item: (
-                self._creators[item[1].chunk.creator],
-                self._days[item[1].chunk.video],
-                item[0],
-            ),
-        )
-        same_video = [h for _, h in fresh if h is not lead and h.chunk.video == lead.chunk.video]
-        same_creator = [
-            h for _, h in fresh if h.chunk.creator == lead.chunk.creator and h.chunk.video != lead.chunk.video
-        ]
-        return (lead, *same_video, *same_creator)[:HITS_A_DAY]
-
-    def evergreen(self) -> tuple[Hit, ...]:
-        """Hits of a video that was used least, of a creator that was used least."""
+    def evergreen(self) -> Hit:
+        """A new passage of the creator, and of the video, that was used least; an old one if need be."""
         in_turn = sorted(
             self._videos.values(), key=lambda v: (self._creators[v.creator], self._days[v.key], v.key)
         )
-        for video in in_turn:
-            of_video = [h for h in self._search(video.title) if h.chunk.video == video.key]
-            new = [hit for hit in of_video if self._is_new(hit) and not advertises(hit.chunk.text)]
-            if new:
-                return tuple(new[:HITS_A_DAY])
-        # everything was used once: begin again with the least used
-        for video in in_turn:
-            again = [h for h in self._search(video.title) if h.chunk.video == video.key]
-            if again:
-                return tuple(again[:HITS_A_DAY])
-        raise BadInput("nothing in the store can be found again: ingest it anew")
+        for only_new in (True, False):
+            for video in in_turn:
+                for chunk in self._read(*video.key):
+                    if not advertises(chunk.text) and (self._is_new(chunk) or not only_new):
+                        return Hit(chunk=chunk, score=0.0)
+        return Hit(chunk=self._read(*in_turn[0].key)[0], score=0.0)  # nothing but advertisements
+
+    def around(self, lead: Hit) -> tuple[Hit, ...]:
+        """``lead``, and what stands around it: a short video from its beginning, else what follows."""
+        chunks = self._read(*lead.chunk.video)
+        start = 0 if len(chunks) <= SHORT_VIDEO_CHUNKS else lead.chunk.position
+        near = [c for c in chunks[start : start + CHUNKS_A_DAY] if c.id != lead.chunk.id]
+        return (lead, *(Hit(chunk=c, score=lead.score) for c in near if not advertises(c.text)))
 
     def use(self, hits: tuple[Hit, ...]) -> str:
         """Mark ``hits`` as used by a day; return how the leading hit's video opens."""
@@ -172,10 +166,12 @@ class _Planner:
         self._days[lead.video] += 1
         for hit in hits:
             self._said.update(hit.chunk.sentences)
-        video = self._videos.get(lead.video)
-        return opening_pattern(video.opening if video else lead.text).name
+        return opening_pattern(self._videos[lead.video].opening).name
 
-    def _is_new(self, hit: Hit) -> bool:
-        """Whether at most half of what a hit says was said on another day."""
-        said = hit.chunk.sentences
+    def _uses(self, chunk: Chunk) -> tuple[int, int]:
+        return self._creators[chunk.creator], self._days[chunk.video]
+
+    def _is_new(self, chunk: Chunk) -> bool:
+        """Whether at most half of what a chunk says was said on another day."""
+        said = chunk.sentences
         return sum(sentence in self._said for sentence in said) * 2 <= len(said)

@@ -83,7 +83,9 @@ def sections(
     if done:
         titles = "\n".join(f"- {_quoted(row.title)}" for row in done)
         parts.append(
-            Section(name="done", role="user", text=f"Other days already have these; do not repeat them:\n{titles}")
+            Section(
+                name="done", role="user", text=f"Other days already have these; do not repeat them:\n{titles}"
+            )
         )
     parts.append(Section(name="slots", role="user", text=_slots(briefs, allowed)))
     if name_keys:

@@ -196,9 +196,7 @@ def finished_row(
         script=script,
         caption=caption,
         hashtags=tuple(hashtags),
-        sources=tuple(
-            dict.fromkeys(source_of(p.creator, p.video_id, p.start_seconds) for p in used)
-        ),
+        sources=tuple(dict.fromkeys(source_of(p.creator, p.video_id, p.start_seconds) for p in used)),
         status=status,
         warnings=tuple(notes),
     )

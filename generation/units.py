@@ -47,12 +47,7 @@ class JsonMembers:
             char = self._text[self._at]
             self._at += 1
             if self._in_string:
-                if self._escaped:
-                    self._escaped = False
-                elif char == "\\":
-                    self._escaped = True
-                elif char == '"':
-                    self._in_string = False
+                self._read_string(char)
             elif char == '"':
                 self._in_string = self._depth > 0  # a quotation mark in prose opens nothing
             elif char == "{" or (char == "[" and self._depth):
@@ -72,6 +67,14 @@ class JsonMembers:
     def flush(self) -> str:
         """The text that never became a unit, once the reply has ended."""
         return self._text[self._start :] if self._depth else ""
+
+    def _read_string(self, char: str) -> None:
+        if self._escaped:
+            self._escaped = False
+        elif char == "\\":
+            self._escaped = True
+        elif char == '"':
+            self._in_string = False
 
     def _member(self, end: int) -> list[Unit]:
         """The member between the last one and ``end``, if anything stands there."""

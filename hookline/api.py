@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from generation.calendars import Call, Calendar, draft_calendar, write_calendar
+from generation.calendars import Calendar, Call, draft_calendar, write_calendar
 from generation.patterns import measure
 from generation.planning import days_of, parse_month, plan
 from generation.rows import CalendarRow
@@ -44,7 +44,13 @@ def generate_calendar(
     embedder = wiring.embedder()
     store, videos = wiring.filled_store(settings, embedder, creators)
     retriever = wiring.retriever(settings, store, embedder)
-    briefs = plan(first, wanted, videos, lambda query: retriever.candidates(query, creators=creators).hits)
+    briefs = plan(
+        first,
+        wanted,
+        videos,
+        search=lambda query: retriever.candidates(query, creators=creators).hits,
+        read=store.chunks,
+    )
     counter = wiring.counter(settings)
     if model is None:
         return draft_calendar(

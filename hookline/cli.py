@@ -27,7 +27,9 @@ app = typer.Typer(
 )
 
 Store = Annotated[str | None, typer.Option("--store", metavar="DIR|URL", help="Where the vectors are.")]
-Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model; 'offline' needs none.")]
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="The model; 'offline' needs none.")
+]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", metavar="URL", help="An OpenAI-compatible server.")
 ]
@@ -97,14 +99,16 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  # the parser's callback
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,  # noqa: FBT002
+    ] = False,
 ) -> None:
     pass
 
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the calendar goes.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the calendar goes.")] = Path(
+        "demo"
+    ),
     store: Store = None,
     model: Model = None,
     base_url: BaseUrl = None,
@@ -125,7 +129,7 @@ def ingest(
     store: Store = None,
     model: Model = None,
     base_url: BaseUrl = None,
-    json: Json = False,  # noqa: FBT002
+    json: Json = False,
 ) -> None:
     """Put transcripts into the store; what is there already is left alone."""
     from hookline import commands  # noqa: PLC0415
@@ -139,7 +143,7 @@ def creators(
     store: Store = None,
     model: Model = None,
     base_url: BaseUrl = None,
-    json: Json = False,  # noqa: FBT002
+    json: Json = False,
 ) -> None:
     """Show who is in the store: videos, chunks, tokens, newest."""
     from hookline import commands  # noqa: PLC0415
@@ -155,19 +159,17 @@ def search(
     creator: Creators = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what was kept and dropped, and why.")
-    ] = False,  # noqa: FBT002
+    ] = False,
     store: Store = None,
     model: Model = None,
     base_url: BaseUrl = None,
-    json: Json = False,  # noqa: FBT002
+    json: Json = False,
 ) -> None:
     """Print the best passages for QUERY that fit the budget."""
     from hookline import commands  # noqa: PLC0415
 
     settings = _settings(store=store, model=model, base_url=base_url, budget_tokens=budget)
-    raise typer.Exit(
-        commands.search(settings, query, creators=creator, explain=explain, as_json=json)
-    )
+    raise typer.Exit(commands.search(settings, query, creators=creator, explain=explain, as_json=json))
 
 
 @app.command()
@@ -179,12 +181,12 @@ def calendar(
         list[Path] | None,
         typer.Option("--out", metavar="FILE", help="A .csv, .json or .html file; may be repeated."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,  # noqa: FBT002
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     budget: Budget = None,
     store: Store = None,
     model: Model = None,
     base_url: BaseUrl = None,
-    json: Json = False,  # noqa: FBT002
+    json: Json = False,
 ) -> None:
     """Write one row for every day of the month, each with its sources."""
     from hookline import commands  # noqa: PLC0415
@@ -200,7 +202,7 @@ def calendar(
 @app.command()
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One model only.")] = None,
-    json: Json = False,  # noqa: FBT002
+    json: Json = False,
 ) -> None:
     """Show each model's limits, prices and the output parameter that a call will use."""
     from hookline import commands  # noqa: PLC0415

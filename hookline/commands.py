@@ -217,7 +217,9 @@ def _write(calendar: Calendar, paths: Sequence[Path]) -> None:
             os.replace(*made[-1])  # noqa: PTH105
             made.pop()
     except OSError as error:
-        raise BadInput(f"{error.filename or paths[0]} cannot be written ({error.strerror}): choose another --out") from error
+        raise BadInput(
+            f"{error.filename or paths[0]} cannot be written ({error.strerror}): choose another --out"
+        ) from error
     finally:
         for name, _ in made:
             Path(name).unlink(missing_ok=True)
@@ -228,7 +230,9 @@ def models(name: str | None, *, as_json: bool) -> int:
     from generation.limits import MODELS, limits_of  # noqa: PLC0415  # start-up
 
     if name == OFFLINE:
-        views.say("offline needs no model, key or network: rows are composed from the creators' own sentences")
+        views.say(
+            "offline needs no model, key or network: rows are composed from the creators' own sentences"
+        )
         if as_json:
             _print_json({"models": [{"name": OFFLINE, "encoding": wiring.OFFLINE_ENCODING}]})
         return DONE
@@ -236,12 +240,35 @@ def models(name: str | None, *, as_json: bool) -> int:
     if as_json:
         _print_json({"models": [asdict(limits) for limits in chosen]})
         return DONE
-    columns = ["model", "window", "input cap", "output cap", "parameter", "encoding", "reasons", "schema",
-               "$/M in", "$/M out", "source", "checked"]
+    columns = [
+        "model",
+        "window",
+        "input cap",
+        "output cap",
+        "parameter",
+        "encoding",
+        "reasons",
+        "schema",
+        "$/M in",
+        "$/M out",
+        "source",
+        "checked",
+    ]
     rows: list[list[Any]] = [
-        [m.name, m.context_window, m.max_input or "-", m.max_output, m.output_parameter, m.encoding,
-         "yes" if m.reasons else "no", "yes" if m.takes_schema else "no", m.usd_per_million_input,
-         m.usd_per_million_output, m.source, m.checked_on]
+        [
+            m.name,
+            m.context_window,
+            m.max_input or "-",
+            m.max_output,
+            m.output_parameter,
+            m.encoding,
+            "yes" if m.reasons else "no",
+            "yes" if m.takes_schema else "no",
+            m.usd_per_million_input,
+            m.usd_per_million_output,
+            m.source,
+            m.checked_on,
+        ]
         for m in chosen
     ]
     if name:

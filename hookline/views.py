@@ -24,7 +24,7 @@ from rich.table import Table
 from rag.documents import clock, source_of
 
 if TYPE_CHECKING:
-    from generation.calendars import Call, Calendar
+    from generation.calendars import Calendar, Call
     from generation.rows import CalendarRow
     from ingest.job import Progress as IngestProgress
     from ingest.job import Report
@@ -124,7 +124,13 @@ def explain(packed: Packed) -> None:
     decided: list[tuple[float, list[Any]]] = [
         (
             kept.hit.score,
-            [f"{kept.hit.score:.3f}", "kept", kept.tokens, _where(kept.hit.chunk, kept.start_seconds), kept.reason],
+            [
+                f"{kept.hit.score:.3f}",
+                "kept",
+                kept.tokens,
+                _where(kept.hit.chunk, kept.start_seconds),
+                kept.reason,
+            ],
         )
         for kept in packed.kept
     ]

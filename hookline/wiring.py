@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -28,8 +29,9 @@ def counter(settings: Settings) -> TiktokenCounter:
     return counter_for(OFFLINE_ENCODING if name == OFFLINE else limits_of(name).encoding)
 
 
+@cache
 def embedder() -> Embedder:
-    """The default embedding model; it loads on first use."""
+    """The default embedding model, one a process; it loads on first use."""
     from rag.sbert import SbertEmbedder  # noqa: PLC0415  # start-up
 
     return SbertEmbedder()
@@ -56,7 +58,9 @@ def _empty(settings: Settings) -> BadInput:
     return BadInput(f"the store {settings.store} is empty: fill it with 'hookline ingest PATH'")
 
 
-def filled_store(settings: Settings, embedder: Embedder, creators: Sequence[str] | None) -> tuple[Store, list[Video]]:
+def filled_store(
+    settings: Settings, embedder: Embedder, creators: Sequence[str] | None
+) -> tuple[Store, list[Video]]:
     """The store and the videos of ``creators``; ``BadInput`` if there are none, or a creator is unknown."""
     store = open_store(settings, embedder, to_write=False)
     videos = store.videos()

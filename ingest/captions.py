@@ -41,8 +41,7 @@ def is_webvtt(text: str) -> bool:
 
 def is_subrip(text: str) -> bool:
     """Tell whether ``text`` begins with a cue: its times, alone or after one line that is its number."""
-    first = [line for line in text[:4096].split("\n") if line.strip()][:2]
-    return any(_TIMING.fullmatch(line) for line in first)
+    return any(_TIMING.fullmatch(line) for line in text[:4096].lstrip().split("\n")[:2])
 
 
 def is_json3(text: str) -> bool:

@@ -54,8 +54,8 @@ def script_of(transcript: Transcript, pieces: Callable[[Sequence[str]], list[int
     """
     text, starts, times = _joined(transcript)
     sentences: list[Sentence] = []
-    for start, end in _turns(transcript, starts, len(text)):
-        for left, right, size in _sentence_spans(text, start, end, transcript, starts, pieces):
+    for turn in _turns(transcript, starts, len(text)):
+        for left, right, size in _sentence_spans(text, turn, transcript, starts, pieces):
             sentences.append(
                 Sentence(
                     start=left,
@@ -145,24 +145,23 @@ def _time_at(
 
 
 def _turns(transcript: Transcript, starts: list[int], length: int) -> list[tuple[int, int]]:
-    """Spans in which one speaker speaks, and which no long pause interrupts in unmarked speech."""
+    """Spans in which one speaker speaks."""
+    said = transcript.segments
     borders = [0]
-    for index in range(1, len(starts)):
-        if transcript.segments[index].speaker != transcript.segments[index - 1].speaker:
-            borders.append(starts[index])
+    borders += [starts[i] for i in range(1, len(starts)) if said[i].speaker != said[i - 1].speaker]
     ends = [*(border - 1 for border in borders[1:]), length]
     return [(start, end) for start, end in zip(borders, ends, strict=True) if start < end]
 
 
 def _sentence_spans(
     text: str,
-    start: int,
-    end: int,
+    turn: tuple[int, int],
     transcript: Transcript,
     starts: list[int],
     pieces: Callable[[Sequence[str]], list[int]],
 ) -> list[tuple[int, int, int]]:
-    """Sentences between ``start`` and ``end`` as ``(start, end, pieces)``, none longer than a window."""
+    """The sentences of a turn as ``(start, end, pieces)``, none longer than a window."""
+    start, end = turn
     spans: list[tuple[int, int]] = []
     position = start
     for sentence in sentencex.segment(transcript.language or "en", text[start:end]):

@@ -44,6 +44,7 @@ _PARTICLES: Final = frozenset(
 )
 _NAME_WORDS: Final = 5
 _SEVERAL: Final = 3
+_NEARLY_EVERY: Final = 0.8
 _NOBODY: Final = frozenset({"break", "jingle"})  # thechangelog's marks for what is not speech
 
 _FENCE: Final = re.compile(r"\s*(?:```|~~~)")
@@ -182,28 +183,42 @@ def _bold_turns(lines: Sequence[str]) -> dict[int, _Turn]:
 def _plain_turns(lines: Sequence[str], named: Collection[Any]) -> dict[int, _Turn]:
     """Find the lines that begin with ``Name:``, if the file has several turns.
 
-    A name counts if it comes with a time, recurs, or is in ``named``; in a file that has turns, so does a
-    name of several capitalised words that comes once. ``Anna Blum (AB):`` makes every ``AB`` Anna Blum.
+    A name counts if it comes with a time, recurs, or is in ``named``. Where that makes a file of turns, so
+    does one that comes once, if it is of several capitalised words or nearly every paragraph opens a turn.
+    ``Anna Blum (AB):`` makes every ``AB`` Anna Blum.
     """
     candidates = _candidates(lines)
     often = Counter(candidate.name for candidate in candidates.values() if candidate.opens)
     listed = {str(name).casefold() for name in named}
     sure = {name for name, count in often.items() if count > 1 or name.casefold() in listed}
-    strong = sum(candidate.strong or candidate.name.casefold() in listed for candidate in candidates.values())
-    if (
-        strong + sum(candidate.strong or candidate.name in sure for candidate in candidates.values())
-        < _SEVERAL
-    ):
+    openings = sum(
+        bool(line.strip()) and _opens(lines, index, candidates) for index, line in enumerate(lines)
+    )
+    dense = often.total() >= _NEARLY_EVERY * openings
+    taken = {
+        index: candidate
+        for index, candidate in candidates.items()
+        if candidate.strong
+        or (
+            candidate.opens
+            and (candidate.name in sure or " " in candidate.name or (dense and candidate.name[0].isupper()))
+        )
+    }
+    certain = [name.casefold() in listed or strong for name, _, strong, _ in taken.values()]
+    if not (sure or any(certain)) or len(certain) + sum(certain) < _SEVERAL:
         return {}
     whole = {alias[2]: alias[1] for name in often if (alias := _ALIAS.fullmatch(name)) and alias[2] in sure}
     turns: dict[int, _Turn] = {}
-    for index, candidate in candidates.items():
-        name = candidate.name
-        if candidate.strong or (candidate.opens and (name in sure or " " in name)):
-            alias = _ALIAS.fullmatch(name)
-            speaker = alias[1] if alias and alias[2] in whole else whole.get(name, name)
-            turns[index] = _Turn(speaker, candidate.rest)
+    for index, candidate in taken.items():
+        alias = _ALIAS.fullmatch(candidate.name)
+        speaker = alias[1] if alias and alias[2] in whole else whole.get(candidate.name, candidate.name)
+        turns[index] = _Turn(speaker, candidate.rest)
     return turns
+
+
+def _opens(lines: Sequence[str], index: int, candidates: Collection[int]) -> bool:
+    """Tell whether a paragraph or, right after a possible turn, another turn may begin at a line."""
+    return index == 0 or not lines[index - 1].strip() or index - 1 in candidates
 
 
 def _candidates(lines: Sequence[str]) -> dict[int, _Candidate]:
@@ -224,7 +239,7 @@ def _candidates(lines: Sequence[str]) -> dict[int, _Candidate]:
             name=" ".join(found["name"].split()),
             rest=f"{stamp} {rest}",
             strong=not timed and bool(stamp or _ONLY_TIME.fullmatch(rest) or _LEADING_TIME.match(rest)),
-            opens=index == 0 or not lines[index - 1].strip() or index - 1 in candidates,
+            opens=_opens(lines, index, candidates),
         )
     return candidates
 

@@ -43,9 +43,8 @@ _MARKUP_DOCUMENT: Final = re.compile(r"\s*<(?:\?xml|!doctype|html|tt|transcript|
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _EXPORT: Final = "export it as WebVTT, SubRip, whisper JSON, json3, Markdown or plain text"
 _VIDEO_ID: Final = re.compile(r"[A-Za-z0-9_-]{11}")
-_WORDS: Final = re.compile(
-    r"(?:[A-Z]?[a-z]+[0-9]*|[A-Z]+|[0-9]+)(?:[-_](?:[A-Z]?[a-z]+[0-9]*|[A-Z]+|[0-9]+))*"
-)
+_WORD: Final = "(?:[A-Z]?[a-z]+[0-9]*|[A-Z]+|[0-9]+)"
+_WORDS: Final = re.compile(rf"[-_]*{_WORD}(?:[-_]+{_WORD})*[-_]*")
 _YT_DLP_NAME: Final = re.compile(r"(?P<title>.*?)\s*\[(?P<id>[A-Za-z0-9_-]{11})\](?:\.[A-Za-z0-9_-]+)*")
 _DATE_IN_FRONT: Final = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|(?:19|20)[0-9]{6})[\s_-]+(?=\S)")
 

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from rag.documents import Chunk, Hit, Video
 from rag.errors import BadInput, HooklineError, StoreBusy
-from rag.store import ranked
+from rag.store import by_position, ranked
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -39,8 +39,9 @@ LOCK_WAIT_SECONDS = 10.0
 _VIDEOS = "hookline-videos"
 _UNFINISHED = "hookline-unfinished"
 _CHUNKS = "hookline-chunks-"
-_NO_VECTOR = [1.0]  # Chroma wants a vector for every record; these are only ever fetched by id
-_SETTINGS = Settings(anonymized_telemetry=False)
+_NO_VECTOR = np.ones(
+    (1, 1), dtype=np.float32
+)  # Chroma wants a vector for every record; these are only ever fetched by id
 
 
 def embedded_exists(path: Path) -> bool:
@@ -173,7 +174,7 @@ class ChromaStore:
         before = self._version(video.creator, video.video_id)
         self._unfinished.upsert(
             ids=[key],
-            embeddings=[_NO_VECTOR],
+            embeddings=_NO_VECTOR,
             metadatas=[{"creator": video.creator, "video_id": video.video_id}],
         )
         collection = self._chunks_of(video.creator)
@@ -197,7 +198,7 @@ class ChromaStore:
         }
         if video.published is not None:
             row["published"] = video.published
-        self._videos.upsert(ids=[key], embeddings=[_NO_VECTOR], documents=[video.opening], metadatas=[row])
+        self._videos.upsert(ids=[key], embeddings=_NO_VECTOR, documents=[video.opening], metadatas=[row])
         if before is not None and before != video.content_hash:
             self._drop_other_versions(video.creator, video.video_id, keep=video.content_hash)
         self._unfinished.delete(ids=[key])
@@ -208,11 +209,23 @@ class ChromaStore:
         if self._version(creator, video_id) is None:
             return
         self._unfinished.upsert(
-            ids=[key], embeddings=[_NO_VECTOR], metadatas=[{"creator": creator, "video_id": video_id}]
+            ids=[key], embeddings=_NO_VECTOR, metadatas=[{"creator": creator, "video_id": video_id}]
         )
         self._videos.delete(ids=[key])
         self._drop_other_versions(creator, video_id, keep=None)
         self._unfinished.delete(ids=[key])
+
+    def chunks(self, creator: str, video_id: str) -> list[Chunk]:
+        """A complete video's chunks by position; none if it is not there."""
+        version = self._version(creator, video_id)
+        if version is None:
+            return []
+        found = self._chunks_of(creator).get(where={"video_id": video_id}, include=["metadatas", "documents"])
+        return by_position(
+            _chunk(row, text)
+            for row, text in zip(_rows(found), found["documents"] or [], strict=True)
+            if row["content_hash"] == version
+        )
 
     def search(self, vector: Vectors, *, limit: int, creators: Sequence[str] | None = None) -> list[Hit]:
         """The ``limit`` nearest chunks of each creator, best first, ties by chunk id."""
@@ -220,7 +233,9 @@ class ChromaStore:
         versions: list[str] = []
         for collection in self._chunk_collections(creators):
             found = collection.query(
-                query_embeddings=[vector], n_results=limit, include=["metadatas", "documents", "distances"]
+                query_embeddings=vector[np.newaxis, :],
+                n_results=limit,
+                include=["metadatas", "documents", "distances"],
             )
             for row, text, distance in zip(
                 (found["metadatas"] or [[]])[0],
@@ -245,9 +260,7 @@ class ChromaStore:
         found: list[Collection] = []
         for creator in creators:
             try:
-                found.append(
-                    self._client.get_collection(_CHUNKS + _digest(creator), embedding_function=None)
-                )
+                found.append(self._client.get_collection(_CHUNKS + _digest(creator), embedding_function=None))
             except NotFoundError:
                 continue
         return found
@@ -260,18 +273,21 @@ class ChromaStore:
 
 
 def _connect(location: Path | str) -> ClientAPI:
+    settings = Settings(anonymized_telemetry=False)  # one a client: Chroma writes the location into it
     if isinstance(location, Path):
         try:
-            return chromadb.PersistentClient(path=str(location), settings=_SETTINGS)
+            return chromadb.PersistentClient(path=str(location), settings=settings)
         except (OSError, ValueError, ChromaError) as error:
-            raise HooklineError(f"the store {location} cannot be opened ({error}): try another --store") from error
+            raise HooklineError(
+                f"the store {location} cannot be opened ({error}): try another --store"
+            ) from error
     url = urlsplit(location)
     try:
         return chromadb.HttpClient(
             host=url.hostname or "",
             port=url.port or (443 if url.scheme == "https" else 8000),
             ssl=url.scheme == "https",
-            settings=_SETTINGS,
+            settings=settings,
         )
     except (ValueError, ChromaError) as error:
         raise BadInput(f"no Chroma server answers at {location}: start one with 'chroma run'") from error

@@ -66,7 +66,8 @@ class HashingEmbedder:
     ) -> Vectors:
         """Unit vectors, shape ``(len(texts), 256)``; a text without words gets the first axis."""
         vectors = np.zeros((len(texts), 256), dtype=np.float32)
-        for row, text in zip(vectors, texts, strict=True):
+        for index, text in enumerate(texts):
+            row = vectors[index]
             for word in re.findall(r"\w+", text.lower()):
                 digest = hashlib.blake2b(word.encode(), digest_size=4).digest()
                 row[digest[0]] += 1.0 if digest[1] & 1 else -1.0

@@ -104,9 +104,7 @@ def pack(
     pack_ = _Pack(counter, budget_tokens)
     too_large: list[Hit] = []
     for hit in hits:
-        if strategy == "seed" and too_large:
-            too_large.append(hit)
-        elif not pack_.add(hit, len(hit.chunk.sentence_ends)):
+        if (strategy == "seed" and too_large) or not pack_.add(hit, len(hit.chunk.sentence_ends)):
             too_large.append(hit)
     match strategy:
         case "seed":

@@ -72,7 +72,7 @@ class Retriever:
                 f"raise --budget to {packed.smallest_tokens} or more"
             )
         dropped = [*packed.dropped, *self._dropped([(r.hit, f"repeats {r.of}") for r in repeats])]
-        decided = {hit.hit.chunk.id for hit in (*packed.kept, *dropped)}
+        decided = {kept.hit.chunk.id for kept in packed.kept} | {drop.hit.chunk.id for drop in dropped}
         for candidates in found:
             for hit in candidates.dropped:
                 if hit.hit.chunk.id not in decided:

@@ -38,6 +38,9 @@ class SbertEmbedder:
             os.environ["HF_HUB_OFFLINE"] = "1"  # law 8; the weights are on disk
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415  # torch is slow to import
+            from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+            disable_progress_bar()  # type: ignore[no-untyped-call]
 
             self._loaded = SentenceTransformer(str(_weights()), device="cpu", local_files_only=True)
         return self._loaded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -35,6 +35,10 @@ class Store(Protocol):
         """Forget a video and its chunks; nothing happens if it is not there."""
         ...
 
+    def chunks(self, creator: str, video_id: str) -> list[Chunk]:
+        """A complete video's chunks by position; none if it is not there."""
+        ...
+
     def search(self, vector: Vectors, *, limit: int, creators: Sequence[str] | None = None) -> list[Hit]:
         """The ``limit`` nearest chunks of each creator, best first, ties by chunk id.
 
@@ -46,6 +50,11 @@ class Store(Protocol):
 def ranked(hits: list[Hit]) -> list[Hit]:
     """Hits in the order every store returns: best first, ties by chunk id."""
     return sorted(hits, key=lambda hit: (-hit.score, hit.chunk.id))
+
+
+def by_position(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Chunks of one video in the order they were said."""
+    return sorted(chunks, key=lambda chunk: chunk.position)
 
 
 class MemoryStore:
@@ -77,6 +86,10 @@ class MemoryStore:
         """Forget a video and its chunks."""
         self._videos.pop((creator, video_id), None)
         self._chunks.pop((creator, video_id), None)
+
+    def chunks(self, creator: str, video_id: str) -> list[Chunk]:
+        """A video's chunks by position."""
+        return by_position(chunk for chunk, _ in self._chunks.get((creator, video_id), ()))
 
     def search(self, vector: Vectors, *, limit: int, creators: Sequence[str] | None = None) -> list[Hit]:
         """The ``limit`` nearest chunks of each creator, best first."""

@@ -69,7 +69,7 @@ def counter_for(encoding: EncodingName) -> TiktokenCounter:
 
 
 def load_encoding(name: EncodingName) -> tiktoken.Encoding:
-    """tiktoken's encoding ``name``, from the rank file carried here.
+    """Tiktoken's encoding ``name``, from the rank file carried here.
 
     Raises ``HooklineError`` if that file is not the one tiktoken expects.
     """
