@@ -1,0 +1,119 @@
+"""Chunks: whole sentences, never longer than the model reads, each a slice with its time."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.chunking import WINDOW_PIECES, chunks_of, script_of
+from ingest.transcripts import Segment, Transcript
+from rag.documents import Chunk
+from rag.embedding import HashingEmbedder
+
+PIECES = HashingEmbedder().pieces
+WORD = st.text(alphabet="abcé", min_size=1, max_size=9)
+SENTENCE = st.lists(WORD, min_size=1, max_size=40).map(lambda words: " ".join(words).capitalize() + ".")
+LONG = st.lists(WORD, min_size=140, max_size=200).map(" ".join)
+
+
+@st.composite
+def transcripts(draw: st.DrawFn) -> Transcript:
+    """Timed or untimed segments of one or two speakers, with and without sentence marks."""
+    texts = draw(st.lists(SENTENCE | LONG, min_size=1, max_size=8))
+    timed = draw(st.booleans())
+    return Transcript(
+        segments=tuple(
+            Segment(
+                text=text,
+                start_seconds=10.0 * i if timed else None,
+                end_seconds=10.0 * i + 8 if timed else None,
+                speaker=draw(st.sampled_from([None, "Lena", "Amadou"])),
+            )
+            for i, text in enumerate(texts)
+        )
+    )
+
+
+def chunked(transcript: Transcript) -> tuple[str, list[Chunk]]:
+    """The text and its chunks."""
+    script = script_of(transcript, PIECES)
+    return script.text, chunks_of(script, creator="mara", video_id="v1", title="T")
+
+
+@given(transcripts())
+def test_a_chunk_is_a_slice_that_the_model_reads_whole(transcript: Transcript) -> None:
+    """Each chunk is a slice of the text, ends with a sentence, and is never past a window."""
+    text, chunks = chunked(transcript)
+    for place, chunk in enumerate(chunks):
+        assert chunk.text == text[chunk.start_char : chunk.end_char]
+        assert PIECES([chunk.text])[0] <= WINDOW_PIECES
+        assert list(chunk.sentence_ends) == sorted(set(chunk.sentence_ends))
+        assert chunk.sentence_ends[-1] == len(chunk.text)
+        assert chunk.position == place
+
+
+@given(transcripts())
+def test_nothing_that_was_said_is_left_out(transcript: Transcript) -> None:
+    """Every character but the space between sentences is in some chunk; chunks go forward."""
+    text, chunks = chunked(transcript)
+    covered = {at for chunk in chunks for at in range(chunk.start_char, chunk.end_char)}
+    assert all(text[at] == " " for at in range(len(text)) if at not in covered)
+    assert [c.start_char for c in chunks] == sorted({c.start_char for c in chunks})
+
+
+@given(transcripts())
+def test_times_lie_in_the_transcript_and_go_forward(transcript: Transcript) -> None:
+    """Chunks have times where the transcript has, in order, and inside it."""
+    _, chunks = chunked(transcript)
+    starts = [chunk.start_seconds for chunk in chunks]
+    if transcript.segments[0].start_seconds is None:
+        assert starts == [None] * len(chunks)
+        return
+    known = [start for start in starts if start is not None]
+    assert known == sorted(known)
+    assert len(known) == len(starts)
+    for chunk in chunks:
+        assert chunk.start_seconds is not None
+        assert chunk.end_seconds is not None
+        assert 0 <= chunk.start_seconds <= chunk.end_seconds <= 10.0 * len(transcript.segments) - 2
+
+
+@given(transcripts())
+def test_the_same_transcript_gives_the_same_chunks(transcript: Transcript) -> None:
+    """Ids depend on content and place alone, and differ from each other."""
+    _, chunks = chunked(transcript)
+    assert chunked(transcript)[1] == chunks
+    assert len({chunk.id for chunk in chunks}) == len(chunks)
+
+
+def test_windows_overlap_by_about_half() -> None:
+    """A window begins half a window after the one before, at a sentence."""
+    sentences = [f"Sentence number {n} has exactly eight words here." for n in range(40)]
+    text, chunks = chunked(Transcript(segments=tuple(Segment(text=s) for s in sentences)))
+    assert len(chunks) > 4
+    for before, after in zip(chunks, chunks[1:], strict=False):
+        shared = before.end_char - after.start_char
+        assert 0.35 * len(before.text) <= shared <= 0.65 * len(before.text)
+
+
+def test_a_sentence_never_runs_over_a_change_of_speaker() -> None:
+    """Words without marks still end where somebody else begins."""
+    transcript = Transcript(
+        segments=(Segment(text="we open at nine", speaker="Lena"), Segment(text="Nine sharp.", speaker="Amadou"))
+    )
+    script = script_of(transcript, PIECES)
+    assert [script.text[s.start : s.end] for s in script.sentences] == ["we open at nine", "Nine sharp."]
+
+
+def test_a_time_inside_a_segment_is_in_proportion() -> None:
+    """The second half of a ten-second segment begins after about five seconds."""
+    transcript = Transcript(segments=(Segment(text="Aaaa bbbb. Cccc dddd.", start_seconds=10, end_seconds=20),))
+    script = script_of(transcript, PIECES)
+    assert script.sentences[1].start_seconds == 10 + 10 * 11 / 21 // 0.001 * 0.001
+
+
+def test_the_opening_is_the_first_two_sentences() -> None:
+    """Where the hook is: the first two sentences, or what there is."""
+    script = script_of(Transcript(segments=(Segment(text="One is here. Two is here. Three."),)), PIECES)
+    assert script.opening() == "One is here. Two is here."
+    assert script_of(Transcript(segments=()), PIECES).opening() == ""

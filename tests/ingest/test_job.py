@@ -1,0 +1,229 @@
+"""The ingest job: idempotent, incremental, and one bad file never stops the rest (law 6)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.job import Report, find_files, ingest
+from rag.documents import Chunk, Video
+from rag.embedding import HashingEmbedder, Vectors
+from rag.errors import BadInput
+from rag.store import MemoryStore
+from rag.tokens import counter_for
+
+COUNTER = counter_for("cl100k_base")
+
+
+class CountingEmbedder(HashingEmbedder):
+    """Counts the texts that it is given."""
+
+    def __init__(self) -> None:
+        self.texts = 0
+
+    def embed_documents(self, texts: Sequence[str], **kwargs: object) -> Vectors:
+        self.texts += len(texts)
+        return super().embed_documents(texts)
+
+
+def run(
+    *paths: Path, store: MemoryStore, embedder: HashingEmbedder | None = None, creator: str | None = None
+) -> Report:
+    return ingest(
+        find_files(paths), store=store, embedder=embedder or HashingEmbedder(), counters=[COUNTER], creator=creator
+    )
+
+
+def contents(store: MemoryStore) -> tuple[list[Video], list[list[Chunk]]]:
+    """All that a store holds."""
+    videos = store.videos()
+    return videos, [store.chunks(*video.key) for video in videos]
+
+
+def srt(text: str) -> str:
+    return f"1\n00:00:01,000 --> 00:00:04,000\n{text}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two creators, three videos."""
+    for name, text in {
+        "mara/rye [aB3defghijk].srt": srt("Rye bread is slow. It rests."),
+        "mara/white.txt": "White bread is fast.",
+        "oskar/lamp.srt": srt("Fix the lamp."),
+    }.items():
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "in"
+
+
+def test_a_folder_becomes_videos_named_by_folder_and_file(folder: Path) -> None:
+    """The creator is the folder, the id stands in the file's name or is its stem."""
+    store = MemoryStore()
+    report = run(folder, store=store)
+    assert (report.transcripts, report.added, report.failed, report.skipped) == (3, 3, [], [])
+    assert [video.key for video in store.videos()] == [
+        ("mara", "aB3defghijk"),
+        ("mara", "white"),
+        ("oskar", "lamp"),
+    ]
+    assert store.videos()[0].title == "rye"
+    assert store.chunks("mara", "aB3defghijk")[0].start_seconds == 1.0
+    assert report.tokens == {"cl100k_base": sum(COUNTER.count(c.text) for cs in contents(store)[1] for c in cs)}
+
+
+def test_a_second_run_does_nothing(folder: Path) -> None:
+    """Unchanged files are neither written nor embedded."""
+    store, embedder = MemoryStore(), CountingEmbedder()
+    first = run(folder, store=store, embedder=embedder)
+    before, embedded = contents(store), embedder.texts
+    second = run(folder, store=store, embedder=embedder)
+    assert contents(store) == before
+    assert embedder.texts == embedded
+    assert (second.added, second.unchanged, second.transcripts) == (0, 3, 3)
+    assert (second.chunks, second.tokens) == (first.chunks, first.tokens)
+
+
+def test_a_changed_file_replaces_its_own_chunks_and_nothing_else(folder: Path) -> None:
+    """Law 6: only the changed video is embedded and rewritten."""
+    store, embedder = MemoryStore(), CountingEmbedder()
+    run(folder, store=store, embedder=embedder)
+    lamp, embedder.texts = store.chunks("oskar", "lamp"), 0
+    (folder / "mara/white.txt").write_text("White bread is stale.")
+    report = run(folder, store=store, embedder=embedder)
+    assert (report.updated, report.unchanged, embedder.texts) == (1, 2, 1)
+    assert store.chunks("mara", "white")[0].text == "White bread is stale."
+    assert store.chunks("oskar", "lamp") == lamp
+
+
+FILES = st.dictionaries(
+    st.sampled_from(["a/one.txt", "a/two.txt", "b/one.srt", "b/three.txt"]),
+    st.sampled_from(["Rye is slow.", "Wheat is fast. Bake it.", "[Music]", ""]),
+    min_size=1,
+)
+
+
+@given(st.lists(FILES, min_size=1, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_however_it_came_about_the_same_files_give_the_same_store(
+    tmp_path: Path, history: list[dict[str, str]]
+) -> None:
+    """Law 6: a store that saw a history of changes holds what a fresh one holds of the last state."""
+    folder, store = tmp_path / "in", MemoryStore()
+    seen: set[str] = set()
+    for files in history:
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(srt(text) if name.endswith("srt") and text else text)
+        run(folder, store=store)
+        seen |= set(files)
+    fresh = MemoryStore()
+    run(folder, store=fresh)
+    speaks = {name for name, text in history[-1].items() if text not in {"[Music]", ""}}
+    kept = {video.key: video for video in store.videos()}
+    assert all(kept[video.key] == video for video in fresh.videos())
+    assert all(store.chunks(*video.key) == fresh.chunks(*video.key) for video in fresh.videos())
+    assert len(fresh.videos()) == len(speaks)
+
+
+class DyingStore(MemoryStore):
+    """Stops the process, as far as a test can, at the n-th write."""
+
+    def __init__(self, writes: int) -> None:
+        super().__init__()
+        self.writes = writes
+
+    def replace_video(self, video: Video, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        if self.writes == 0:
+            raise KeyboardInterrupt
+        self.writes -= 1
+        super().replace_video(video, chunks, vectors)
+
+
+@pytest.mark.parametrize("writes", range(3))
+def test_a_run_that_was_stopped_goes_on_where_it_was(folder: Path, writes: int) -> None:
+    """Stopped between any two videos and run again, the store is that of an undisturbed run."""
+    store, whole, embedder = DyingStore(writes), MemoryStore(), CountingEmbedder()
+    run(folder, store=whole)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, store=store)
+    store.writes = 99
+    report = run(folder, store=store, embedder=embedder)
+    assert contents(store) == contents(whole)
+    assert report.unchanged == writes
+    assert embedder.texts == 3 - writes
+
+
+def test_a_bad_file_in_a_folder_is_reported_and_the_rest_goes_on(folder: Path) -> None:
+    """Broken is failed; no transcript, and no speech, is skipped; each with a reason and its path."""
+    (folder / "mara/broken.json").write_text('{"segments": [{"start"')
+    (folder / "mara/cover.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    (folder / "mara/music.srt").write_text(srt("[Music]"))
+    (folder / "README.md").write_text("# Not a transcript")
+    report = run(folder, store=MemoryStore())
+    assert report.added == 3
+    assert [Path(file.path).name for file in report.failed] == ["broken.json"]
+    assert sorted(Path(file.path).name for file in report.skipped) == ["cover.png", "music.srt"]
+    assert all("\n" not in file.reason and file.reason for file in (*report.failed, *report.skipped))
+
+
+def test_two_files_of_one_video_are_one_video(folder: Path) -> None:
+    """The second file of the same id is skipped, in every run, and says which file it repeats."""
+    (folder / "mara/z again [aB3defghijk].srt").write_text(srt("Rye bread is slow."))
+    store = MemoryStore()
+    for _ in range(2):
+        report = run(folder, store=store)
+        assert "the same video (mara/aB3defghijk)" in report.skipped[0].reason
+        assert report.transcripts == 3
+
+
+def test_a_moved_file_is_neither_embedded_again_nor_doubled(folder: Path) -> None:
+    """The same bytes under another name of the same video leave the store as it is."""
+    store, embedder = MemoryStore(), CountingEmbedder()
+    run(folder, store=store, embedder=embedder)
+    embedder.texts = 0
+    (folder / "mara/rye [aB3defghijk].srt").rename(folder / "mara/renamed [aB3defghijk].srt")
+    report = run(folder, store=store, embedder=embedder)
+    assert (embedder.texts, report.unchanged, report.added) == (0, 3, 0)
+
+
+def test_a_named_creator_wins(folder: Path) -> None:
+    """``creator`` names them all, and a run under another name moves the videos there."""
+    store = MemoryStore()
+    run(folder, store=store)
+    report = run(folder, store=store, creator="agency")
+    assert {video.creator for video in store.videos()} == {"agency"}
+    assert (report.added, report.removed) == (3, 3)
+
+
+def test_links_that_lead_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    """A link to a file elsewhere is not read; hidden files are not either."""
+    (tmp_path / "secret.txt").write_text("Nothing to see here.")
+    (folder / "mara/link.txt").symlink_to(tmp_path / "secret.txt")
+    (folder / "mara/.hidden.txt").write_text("Nothing to see here.")
+    assert {path.name for path in find_files([folder])} == {"rye [aB3defghijk].srt", "white.txt", "lamp.srt"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "does not exist"),
+        (lambda path: path.write_text(""), "empty"),
+        (lambda path: path.mkdir(), "no files in"),
+    ],
+    ids=["missing", "empty", "empty folder"],
+)
+def test_a_named_path_that_cannot_be_read_is_bad_input(tmp_path: Path, make, message: str) -> None:  # type: ignore[no-untyped-def]
+    """What was named must be there and be readable; the error names it."""
+    path = tmp_path / "named.srt"
+    make(path)
+    with pytest.raises(BadInput, match=rf"named\.srt.*{message}|{message}.*named\.srt"):
+        find_files([path])
