@@ -60,7 +60,7 @@ class Brief:
 
 def parse_month(month: str) -> date:
     """The first day of a month written ``YYYY-MM``; ``BadInput`` for anything else."""
-    match = re.fullmatch(r"(\d{4})-(\d{2})", month)
+    match = re.fullmatch(r"([0-9]{4})-([0-9]{2})", month)
     if match is None or not 1 <= int(match[2]) <= 12 or int(match[1]) < 1:  # noqa: PLR2004  # months
         raise BadInput(f"{month!r} is not a month: write it like 2027-02")
     return date(int(match[1]), int(match[2]), 1)
@@ -79,38 +79,41 @@ def plan(
     *,
     search: Callable[[str], Sequence[Hit]],
     read: Callable[[str, str], Sequence[Chunk]],
+    relevant_score: float = RELEVANT_SCORE,
 ) -> list[Brief]:
     """One brief a day of the month that begins with ``first``.
 
-    ``search`` returns ranked hits without repeats, ``read`` a video's chunks in order. A day gets the
+    ``search`` returns ranked hits without repeats, ``read`` a video's chunks in order; a hit under
+    ``relevant_score``, which depends on the embedding model, is not about the trend. A day gets the
     trend, among those on that day, that has had the fewest days and still has something new to say; a
     trend gets at most five days a month, and a day for which no trend is left is evergreen: the video that
     was used least. Among a trend's nearest hits, the one leads whose creator, and then whose video, was
     used least; what stands around it in its video comes along, so that a row is told as it was said.
     """
     planner = _Planner(videos, read)
-    found = {trend.name: _relevant(search(trend.query)) for trend in trends}
+    found = {trend.name: _relevant(search(trend.query), relevant_score) for trend in trends}
     had: Counter[str] = Counter()
-    briefs: list[Brief] = []
-    for index, day in enumerate(days_of(first)):
-        on = sorted(
-            (t for t in trends if t.is_on(day) and had[t.name] < DAYS_A_TREND), key=lambda t: had[t.name]
-        )
-        leads = ((trend.name, planner.choose(found[trend.name])) for trend in on)
-        name, lead = next(((name, lead) for name, lead in leads if lead), (EVERGREEN, None))
-        had[name] += 1
-        hits = planner.around(lead or planner.evergreen())
-        briefs.append(
-            Brief(
-                slot=day.day,
-                day=day,
-                format=_format(index, day),
-                trend=name,
-                pattern=planner.use(hits),
-                hits=hits,
-            )
-        )
-    return briefs
+    chosen: dict[date, tuple[str, tuple[Hit, ...], str]] = {}
+
+    def give(day: date, name: str, lead: Hit) -> None:
+        hits = planner.around(lead)
+        chosen[day] = (name, hits, planner.use(hits))
+
+    for day in days_of(first):
+        on = [trend for trend in trends if trend.is_on(day) and had[trend.name] < DAYS_A_TREND]
+        for trend in sorted(on, key=lambda t: had[t.name]):
+            lead = planner.choose(found[trend.name])
+            if lead is not None:
+                give(day, trend.name, lead)
+                had[trend.name] += 1
+                break
+    for day in days_of(first):  # once the trends have had their pick
+        if day not in chosen:
+            give(day, EVERGREEN, planner.evergreen())
+    return [
+        Brief(slot=day.day, day=day, format=_format(index, day), trend=name, pattern=pattern, hits=hits)
+        for index, (day, (name, hits, pattern)) in enumerate(sorted(chosen.items()))
+    ]
 
 
 def _format(index: int, day: date) -> Format:
@@ -119,9 +122,9 @@ def _format(index: int, day: date) -> Format:
     return "instagram_reel" if format_ == "linkedin_post" and day.weekday() >= _SATURDAY else format_
 
 
-def _relevant(hits: Sequence[Hit]) -> list[Hit]:
+def _relevant(hits: Sequence[Hit], score: float) -> list[Hit]:
     """Hits near enough to be about it, and no advertisements."""
-    return [hit for hit in hits if hit.score >= RELEVANT_SCORE and not advertises(hit.chunk.text)]
+    return [hit for hit in hits if hit.score >= score and not advertises(hit.chunk.text)]
 
 
 class _Planner:

@@ -104,7 +104,9 @@ def test_a_search_is_best_first_and_scored_by_cosine(store: Store) -> None:
     store.replace_video(video, chunks, vectors)
     query = EMBEDDER.embed_query("rye bread")
     hits = store.search(query, limit=3)
-    expected = sorted(((float(v @ query), c.text) for v, c in zip(vectors, chunks, strict=True)), reverse=True)
+    expected = sorted(
+        ((float(v @ query), c.text) for v, c in zip(vectors, chunks, strict=True)), reverse=True
+    )
     assert [hit.chunk.text for hit in hits] == [text for _, text in expected]
     assert [hit.score for hit in hits] == pytest.approx([score for score, _ in expected], abs=1e-5)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,9 +91,9 @@ def test_the_same_transcript_gives_the_same_chunks(transcript: Transcript) -> No
 def test_windows_overlap_by_about_half() -> None:
     """A window begins half a window after the one before, at a sentence."""
     sentences = [f"Sentence number {n} has exactly eight words here." for n in range(40)]
-    text, chunks = chunked(Transcript(segments=tuple(Segment(text=s) for s in sentences)))
+    _, chunks = chunked(Transcript(segments=tuple(Segment(text=s) for s in sentences)))
     assert len(chunks) > 4
-    for before, after in zip(chunks, chunks[1:], strict=False):
+    for before, after in pairwise(chunks):
         shared = before.end_char - after.start_char
         assert 0.35 * len(before.text) <= shared <= 0.65 * len(before.text)
 
@@ -99,7 +101,10 @@ def test_windows_overlap_by_about_half() -> None:
 def test_a_sentence_never_runs_over_a_change_of_speaker() -> None:
     """Words without marks still end where somebody else begins."""
     transcript = Transcript(
-        segments=(Segment(text="we open at nine", speaker="Lena"), Segment(text="Nine sharp.", speaker="Amadou"))
+        segments=(
+            Segment(text="we open at nine", speaker="Lena"),
+            Segment(text="Nine sharp.", speaker="Amadou"),
+        )
     )
     script = script_of(transcript, PIECES)
     assert [script.text[s.start : s.end] for s in script.sentences] == ["we open at nine", "Nine sharp."]
@@ -107,7 +112,9 @@ def test_a_sentence_never_runs_over_a_change_of_speaker() -> None:
 
 def test_a_time_inside_a_segment_is_in_proportion() -> None:
     """The second half of a ten-second segment begins after about five seconds."""
-    transcript = Transcript(segments=(Segment(text="Aaaa bbbb. Cccc dddd.", start_seconds=10, end_seconds=20),))
+    transcript = Transcript(
+        segments=(Segment(text="Aaaa bbbb. Cccc dddd.", start_seconds=10, end_seconds=20),)
+    )
     script = script_of(transcript, PIECES)
     assert script.sentences[1].start_seconds == 10 + 10 * 11 / 21 // 0.001 * 0.001
 

@@ -35,7 +35,11 @@ def run(
     *paths: Path, store: MemoryStore, embedder: HashingEmbedder | None = None, creator: str | None = None
 ) -> Report:
     return ingest(
-        find_files(paths), store=store, embedder=embedder or HashingEmbedder(), counters=[COUNTER], creator=creator
+        find_files(paths),
+        store=store,
+        embedder=embedder or HashingEmbedder(),
+        counters=[COUNTER],
+        creator=creator,
     )
 
 
@@ -75,7 +79,9 @@ def test_a_folder_becomes_videos_named_by_folder_and_file(folder: Path) -> None:
     ]
     assert store.videos()[0].title == "rye"
     assert store.chunks("mara", "aB3defghijk")[0].start_seconds == 1.0
-    assert report.tokens == {"cl100k_base": sum(COUNTER.count(c.text) for cs in contents(store)[1] for c in cs)}
+    assert report.tokens == {
+        "cl100k_base": sum(COUNTER.count(c.text) for cs in contents(store)[1] for c in cs)
+    }
 
 
 def test_a_second_run_does_nothing(folder: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from samples import WordCounter, chunk_of, hits_of
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import WordCounter, chunk_of, hits_of
 
 from rag.documents import Chunk, Hit
 from rag.packing import STRATEGIES, Packed, Strategy, pack
