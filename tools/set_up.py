@@ -189,7 +189,16 @@ def bring_uv() -> dict[str, str] | None:
 
 def install_with_uv(environment: Mapping[str, str]) -> None:
     """Install everything with uv: with the CPU build of torch, if there is a way to get it."""
-    install = [UV, "pip", "install", "--python", PYTHON, "--build-constraints", "constraints.txt"]
+    install = [
+        UV,
+        "pip",
+        "install",
+        "--compile-bytecode",
+        "--python",
+        PYTHON,
+        "--build-constraints",
+        "constraints.txt",
+    ]
     links = environment.get("UV_FIND_LINKS", os.environ.get("UV_FIND_LINKS", "")).split(",")
     choices = torch_choices(
         find_cpu_wheel(links, pinned_torch((ROOT / "constraints.txt").read_text("utf-8")))

@@ -263,6 +263,25 @@ def test_an_arrow_inside_text_is_text() -> None:
     assert timed(read(cues, "a.vtt")) == [("press A --> B", 1, 2), ("2 --> 3", 1, 2), ("next", 3, 4)]
 
 
+def test_a_line_of_spaces_ends_no_webvtt_cue() -> None:
+    """Only an empty line ends a cue, so what follows a line of spaces keeps the cue's time."""
+    transcript = read("WEBVTT\n\n00:01.000 --> 00:02.000\none\n \ntwo\n\n00:03.000 --> 00:04.000\nthree", "a.vtt")
+    assert timed(transcript) == [("one", 1, 2), ("two", 1, 2), ("three", 3, 4)]
+
+
+def test_the_name_of_the_cue_after_an_empty_one_is_no_text() -> None:
+    """A cue without text takes the text after a blank line, but not the next cue's name."""
+    cues = "WEBVTT\n\n00:01.000 --> 00:02.000\n\nsecond cue\n00:03.000 --> 00:04.000\ntwo"
+    assert timed(read(cues, "a.vtt")) == [("two", 3, 4)]
+
+
+def test_an_unreadable_time_ends_the_cue_before_it() -> None:
+    """Without a blank line between, the words of the unreadable cue do not join the cue before."""
+    transcript = read("WEBVTT\n\n00:01.000 --> 00:02.000\none\n00:0x.000 --> 00:03.000\ntwo", "a.vtt")
+    assert texts(transcript) == ["one"]
+    assert transcript.notes == ("1 cue without a readable time was skipped",)
+
+
 def test_a_cue_that_ends_before_it_starts_is_noted() -> None:
     """Its words and its start stay; its end becomes its start, and the notes say so."""
     transcript = read("WEBVTT\n\n00:05.000 --> 00:02.000\nback", "a.vtt")
