@@ -248,19 +248,19 @@ class _Writer:
         )
         request = ChatRequest(messages=prompt, max_tokens=fitted.max_tokens, response_schema=response_schema)
         reply = _Reply(self, {brief.slot: brief for brief in batch}, given)
-        begun = time.monotonic()
+        begun, answered = time.monotonic(), False
         finished = Finished(reason="interrupted")
         try:
             async for event in self.model.stream(request):
-                self._answered = True
+                self._answered = answered = True
                 if isinstance(event, Finished):
                     finished = event
                 else:
                     reply.read(event)
         finally:
-            text_tokens = self.counter.count(reply.text)
-            paid_in = finished.prompt_tokens or fitted.prompt_tokens
-            paid_out = finished.completion_tokens or text_tokens
+            # nobody bills a request that was never answered
+            paid_in = finished.prompt_tokens or (fitted.prompt_tokens if answered else 0)
+            paid_out = finished.completion_tokens or self.counter.count(reply.text)
             call = Call(
                 purpose=f"rows {', '.join(str(brief.slot) for brief in batch)}",
                 strategy="continue" if self.calls else "first",

@@ -100,7 +100,7 @@ class OpenAIModel:
                 return ModelFailure(f"{self._where} refused the request: {error.message}", kind="rejected")
             case openai.APIConnectionError() if not begun:
                 return ModelFailure(
-                    f"no answer from {self._where} ({error.__cause__ or error}): check --base-url and the network",
+                    f"no answer from {self._where} ({error.message.rstrip('.').lower()}): check --base-url and the network",
                     kind="unreachable",
                 )
             case _:

@@ -169,7 +169,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         shown.add_row(*(escape(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
     console = Console()
-    console.print(shown, width=None if console.is_terminal else 200)
+    if not console.is_terminal:
+        console.width = 240  # a pipe or a file has no edge to fold at
+    console.print(shown)
 
 
 def fields(names: Sequence[str], values: Sequence[Any]) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ingest.transcripts import Segment, Transcript
 
 # cues that follow one another leave at most this gap; nobody repeats a line in it
 _TOUCH_SECONDS: Final = 0.05
+_ROLLING_SHARE: Final = 0.25
 
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufff9-\ufffb"
@@ -49,7 +51,7 @@ def clean(transcript: Transcript) -> Transcript:
 
     A caption line that a rolling display shows again is dropped, and the line kept ends where its last repeat
     ends: a repeat is the first line of a cue, equal to the last line kept, by the same speaker, and its time
-    touches that line's. Never by a part of a line, and never without times, so that a real repetition stays;
+    touches that line's (in a display that rolls throughout, it may come later). Never by a part of a line, and never without times, so that a real repetition stays;
     one that touches in time, as in the same cue, stays as one segment with the words twice.
 
     Entities are unescaped, ``>>`` and invisible characters go, white space becomes single spaces, and text is
@@ -87,15 +89,29 @@ def _plain(text: str) -> str:
 
 
 def _without_repeats(lines: Iterable[Segment]) -> list[Segment]:
-    """Drop the lines that a rolling display carries over from the cue before."""
+    """Drop the lines that a rolling display carries over from the cue before.
+
+    Where a quarter of the lines or more are carried over, the display rolls throughout, and it carries lines
+    over a pause as well.
+    """
+    shown = [line for line in lines if line.text]
+    kept = _carried_over_out(shown, _TOUCH_SECONDS)
+    if len(shown) - len(kept) >= len(shown) * _ROLLING_SHARE:
+        kept = _carried_over_out(shown, math.inf)
+    return kept
+
+
+def _carried_over_out(lines: Sequence[Segment], over_a_pause_seconds: float) -> list[Segment]:
     kept: list[Segment] = []
     times: tuple[float | None, float | None] | None = None
-    for line in lines:
-        if not line.text:
-            continue
+    for place, line in enumerate(lines):
         begins_cue = (line.start_seconds, line.end_seconds) != times
         times = (line.start_seconds, line.end_seconds)
-        if begins_cue and kept and _is_shown_again(kept[-1], line):
+        after = lines[place + 1] if place + 1 < len(lines) else None
+        # over a pause, a line carried over stands above a new one; alone it was said again
+        stands_above = after is not None and (after.start_seconds, after.end_seconds) == times
+        within = over_a_pause_seconds if stands_above else _TOUCH_SECONDS
+        if begins_cue and kept and _is_shown_again(kept[-1], line, within):
             kept[-1] = _with_times_of(kept[-1], line)
         else:
             kept.append(line)
@@ -107,14 +123,14 @@ def _joined(lines: Iterable[Segment]) -> tuple[Segment, ...]:
     joined: list[Segment] = []
     for line in lines:
         joined.append(line)
-        while len(joined) > 1 and _is_shown_again(joined[-2], joined[-1]):
+        while len(joined) > 1 and _is_shown_again(joined[-2], joined[-1], _TOUCH_SECONDS):
             again = joined.pop()
             joined[-1] = replace(_with_times_of(joined[-1], again), text=f"{joined[-1].text} {again.text}")
     return tuple(joined)
 
 
-def _is_shown_again(line: Segment, later: Segment) -> bool:
-    """Tell whether two lines are equal and touch or overlap in time."""
+def _is_shown_again(line: Segment, later: Segment, within_seconds: float) -> bool:
+    """Tell whether two lines are equal and overlap in time, or come within some seconds of each other."""
     if line.text != later.text or line.speaker != later.speaker:
         return False
     if line.start_seconds is None or line.end_seconds is None:
@@ -122,8 +138,8 @@ def _is_shown_again(line: Segment, later: Segment) -> bool:
     if later.start_seconds is None or later.end_seconds is None:
         return False
     return (
-        later.start_seconds <= line.end_seconds + _TOUCH_SECONDS
-        and later.end_seconds >= line.start_seconds - _TOUCH_SECONDS
+        later.start_seconds <= line.end_seconds + within_seconds
+        and later.end_seconds >= line.start_seconds - within_seconds
     )
 
 

@@ -31,7 +31,7 @@ class FrontMatterError(ValueError):
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
     """Split ``text`` into its front matter, empty where it has none, and its body.
 
-    Keys are in lower case. Raises ``FrontMatterError`` if the block is not closed, not YAML or no mapping.
+    Keys are in lower case, with underscores for spaces and hyphens. Raises ``FrontMatterError`` if the block is not closed, not YAML or no mapping.
     """
     text = text.lstrip("\n")
     if not re.match(r"---[ \t]*\n", text):
@@ -52,7 +52,9 @@ def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
         raise FrontMatterError("its front matter is not YAML; mend it or remove it") from error
     if not isinstance(front, dict | None):
         raise FrontMatterError("its front matter is no list of 'key: value' lines; mend it or remove it")
-    return {str(key).lower(): value for key, value in (front or {}).items()}, text[block.end() :]
+    return {re.sub(r"[ -]", "_", str(key).lower()): value for key, value in (front or {}).items()}, text[
+        block.end() :
+    ]
 
 
 def metadata_of(front: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -66,7 +68,7 @@ def metadata_of(front: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ..
         key = next((key for key in keys if front.get(key) is not None and front[key] != ""), None)
         if key is None:
             continue
-        value = _iso_date(front[key]) if name == "published" else _words(front[key], name)
+        value = iso_date(front[key]) if name == "published" else _words(front[key], name)
         if value:
             metadata[name] = value
         else:
@@ -89,7 +91,8 @@ def _words(value: Any, name: str) -> str | None:
     return " ".join(value.split()) or None if isinstance(value, str) else None
 
 
-def _iso_date(value: Any) -> str | None:
+def iso_date(value: Any) -> str | None:
+    """A date, or a text such as ``2026-08-14`` or ``20260814``, as an ISO date; None if it is no date."""
     if isinstance(value, date):
         return (value.date() if isinstance(value, datetime) else value).isoformat()
     written = _DATE.fullmatch(str(value).strip())

@@ -194,15 +194,17 @@ class _Run:
             if self._claim(before.key, path):
                 self._unchanged(before)
             return None
+        if path.stem.lower() in NOT_SPEECH:
+            raise NotATranscript(f"{path} is no transcript, by its name")
         transcript = clean(read_transcript(path))
         if transcript.notes:
             self._report.notes.append(Unread(path=str(path), reason="; ".join(transcript.notes)))
         if not transcript.segments:
             self._report.skipped.append(Unread(path=str(path), reason="no speech in it"))
             return None
-        id_in_name, title_in_name = identity_from_name(path)
+        named = identity_from_name(path)
         creator = self._creator or transcript.creator or path.resolve().parent.name
-        video_id = transcript.video_id or id_in_name or path.name.split(".")[0]
+        video_id = transcript.video_id or named.video_id or path.name.split(".")[0]
         key = (creator, video_id)
         if not self._claim(key, path):
             return None
@@ -211,7 +213,7 @@ class _Run:
             self._unchanged(same)  # the same bytes at another path
             return None
         script = script_of(transcript, self._embedder.pieces)
-        title = transcript.title or title_in_name or _title(path)
+        title = transcript.title or named.title or _title(path)
         chunks = chunks_of(script, creator=creator, video_id=video_id, title=title)
         video = Video(
             creator=creator,
@@ -222,7 +224,7 @@ class _Run:
             chunks=len(chunks),
             tokens={counter.encoding: counter.count(script.text) for counter in self._counters},
             opening=script.opening(),
-            published=transcript.published,
+            published=transcript.published or named.published,
         )
         moved = before if before is not None and before.key != key else None
         if same is None and moved is None:
@@ -292,7 +294,7 @@ def _inside(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(where) / name
-            if name.startswith(".") or path.stem.lower() in NOT_SPEECH:
+            if name.startswith("."):
                 continue
             if path.is_file() and path.resolve().is_relative_to(root):
                 yield path

@@ -110,7 +110,7 @@ def read_plain(text: str) -> Transcript:
     """
     head, *rest = re.split(r"\n\s*\n", text.strip("\n"), maxsplit=1)
     pairs = [line.partition(":") for line in head.split("\n")]
-    fields = {key.strip().lower().replace(" ", "_"): value.strip() for key, _, value in pairs}
+    fields = {re.sub(r"[ -]", "_", key.strip().lower()): value.strip() for key, _, value in pairs}
     known = {key for keys in METADATA_KEYS.values() for key in keys}
     metadata: dict[str, str] = {}
     notes: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from ingest.captions import (
     read_webvtt,
     read_whisper,
 )
-from ingest.front_matter import FrontMatterError
+from ingest.front_matter import FrontMatterError, iso_date
 from ingest.prose import is_markdown, read_markdown, read_plain
 from rag.errors import BadInput
 
@@ -46,7 +46,8 @@ _VIDEO_ID: Final = re.compile(r"[A-Za-z0-9_-]{11}")
 _WORD: Final = "(?:[A-Z]?[a-z]+[0-9]*|[A-Z]+|[0-9]+)"
 _WORDS: Final = re.compile(rf"[-_]*{_WORD}(?:[-_]+{_WORD})*[-_]*")
 _YT_DLP_NAME: Final = re.compile(r"(?P<title>.*?)\s*\[(?P<id>[A-Za-z0-9_-]{11})\](?:\.[A-Za-z0-9_-]+)*")
-_DATE_IN_FRONT: Final = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|(?:19|20)[0-9]{6})[\s_-]+(?=\S)")
+_DATE_IN_FRONT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|(?:19|20)[0-9]{6})[\s_-]+(?=\S)")
+_WIDE_MARKS: Final = str.maketrans("\uff1a\uff1f\uff02\uff0a\uff1c\uff1e\uff5c\u29f8\u29f9", ':?"*<>|/\\')
 
 
 class NotATranscript(BadInput):
@@ -115,18 +116,29 @@ def read_transcript(path: Path) -> Transcript:
     return _encodable(replace(transcript, notes=notes + transcript.notes))
 
 
-def identity_from_name(path: Path) -> tuple[str | None, str | None]:
-    """Take the video's id and title from a name that yt-dlp gave: ``2026-08-14 Title [kR3v_9TqLxA].en.vtt``.
+class Named(NamedTuple):
+    """What a file's name says of its video; None for what it does not say. ``published`` is an ISO date."""
 
-    A date in front is no part of the title. A name that is an id alone has no title. Where the name is of
-    another form, both are None; so is what could be an id but reads as words, such as ``go-time-315``.
+    video_id: str | None = None
+    title: str | None = None
+    published: str | None = None
+
+
+def identity_from_name(path: Path) -> Named:
+    """Take apart a name that yt-dlp gave: ``2026-08-14 Title [kR3v_9TqLxA].en.vtt``, or the id alone.
+
+    The wide marks that yt-dlp writes for those that a file name may not hold are turned back. Where the name
+    is of another form, all is None; so is what could be an id but reads as words, such as ``go-time-315``.
     """
     named = _YT_DLP_NAME.fullmatch(path.name)
     if named and _is_id(named["id"]):
-        title = _DATE_IN_FRONT.sub("", unicodedata.normalize("NFC", named["title"]).strip(), count=1)
-        return named["id"], title or None
+        title = unicodedata.normalize("NFC", named["title"]).strip().translate(_WIDE_MARKS)
+        dated = _DATE_IN_FRONT.match(title)
+        return Named(
+            named["id"], title[dated.end() if dated else 0 :] or None, iso_date(dated[1]) if dated else None
+        )
     stem = path.name.partition(".")[0]
-    return (stem, None) if _is_id(stem) else (None, None)
+    return Named(stem) if _is_id(stem) else Named()
 
 
 def _is_id(name: str) -> bool:

@@ -176,6 +176,13 @@ def test_the_settled_and_carried_line_is_one_line() -> None:
     assert timed(clean(shown)) == [("welcome back to", 0.08, 4.0), ("the show", 2.32, 4.01)]
 
 
+def test_a_display_that_rolls_carries_lines_over_pauses() -> None:
+    """In rolling captions a line above a new one was carried over, though a pause lies between the cues."""
+    shown = [("a", 0, 2), ("a", 2, 4), ("b", 2, 4), ("b", 4.5, 6), ("c", 4.5, 6), ("c", 6, 7)]
+    segments = tuple(Segment(text=t, start_seconds=s, end_seconds=e) for t, s, e in shown)
+    assert texts(clean(Transcript(segments=segments))) == ["a", "b", "c"]
+
+
 def test_a_repetition_seconds_later_stays() -> None:
     """Equal lines whose times do not touch were said twice."""
     lines = of(("no no", 0, 1), ("no no", 3, 4))

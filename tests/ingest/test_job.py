@@ -177,7 +177,7 @@ def test_a_bad_file_in_a_folder_is_reported_and_the_rest_goes_on(folder: Path) -
     report = run(folder, store=MemoryStore())
     assert report.added == 3
     assert [Path(file.path).name for file in report.failed] == ["broken.json"]
-    assert sorted(Path(file.path).name for file in report.skipped) == ["cover.png", "music.srt"]
+    assert sorted(Path(file.path).name for file in report.skipped) == ["README.md", "cover.png", "music.srt"]
     assert all("\n" not in file.reason and file.reason for file in (*report.failed, *report.skipped))
 
 

@@ -265,7 +265,9 @@ def test_an_arrow_inside_text_is_text() -> None:
 
 def test_a_line_of_spaces_ends_no_webvtt_cue() -> None:
     """Only an empty line ends a cue, so what follows a line of spaces keeps the cue's time."""
-    transcript = read("WEBVTT\n\n00:01.000 --> 00:02.000\none\n \ntwo\n\n00:03.000 --> 00:04.000\nthree", "a.vtt")
+    transcript = read(
+        "WEBVTT\n\n00:01.000 --> 00:02.000\none\n \ntwo\n\n00:03.000 --> 00:04.000\nthree", "a.vtt"
+    )
     assert timed(transcript) == [("one", 1, 2), ("two", 1, 2), ("three", 3, 4)]
 
 
@@ -708,12 +710,20 @@ def test_what_cannot_be_opened_is_bad_input(tmp_path: Path) -> None:
 )
 def test_identity_from_names(name: str, identity: tuple[str | None, str | None]) -> None:
     """yt-dlp's bracketed id and a bare id are ids; words of eleven letters are not, nor is a hyphenated tail."""
-    assert identity_from_name(Path("some folder") / name) == identity
+    assert identity_from_name(Path("some folder") / name)[:2] == identity
+
+
+def test_a_date_and_wide_marks_in_names() -> None:
+    """The date in front is when the video was published; yt-dlp's wide marks are those of the title."""
+    named = identity_from_name(Path("2026-08-14 Why\uff1f Part 1\u29f82\uff1a rye [kR3v_9TqLxA].en.vtt"))
+    assert named == ("kR3v_9TqLxA", "Why? Part 1/2: rye", "2026-08-14")
+    assert identity_from_name(Path("20260814 - Rye [kR3v_9TqLxA].vtt")).published == "2026-08-14"
+    assert identity_from_name(Path("2026-99-14 Rye [kR3v_9TqLxA].vtt")).published is None
 
 
 # --- real files -----------------------------------------------------------------------------------------
 
-WEBVTT_PY = {
+WEBVTT_PY: dict[str, tuple[int, tuple[str, ...]] | type[BadInput]] = {
     "captions_with_bom.vtt": (4, ()),
     "comments.vtt": (5, ()),
     "cue_tags.vtt": (3, ()),
