@@ -5,7 +5,7 @@
 .PHONY: help demo test check setup lock clean
 
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
-HYPOTHESIS_PROFILE ?= $(if $(filter true,$(CI)),ci,default)
+HYPOTHESIS_PROFILE ?= $(if $(filter true,$(CI)),ci,dev)
 export HYPOTHESIS_PROFILE
 
 # Runs its argument with the first Python that is new enough. Each is tried: a name on the PATH may be a

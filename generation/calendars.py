@@ -16,6 +16,7 @@ from generation.budget import (
     fit,
 )
 from generation.drafting import Drafter
+from generation.journal import RowJournal
 from generation.model import ChatModel, ChatRequest, Finished, prompt_tokens
 from generation.patterns import MeasuredPattern
 from generation.planning import Brief
@@ -93,13 +94,18 @@ def draft_calendar(
     trends: Sequence[Trend],
     counter: TokenCounter,
     budget_tokens: int,
+    kept: Mapping[int, CalendarRow] | None = None,
     on_row: Callable[[CalendarRow], None] = lambda _: None,
 ) -> Calendar:
-    """A calendar without a model: every row composed from its evidence, which is the plan here."""
+    """A calendar without a model: every row composed from its evidence, which is the plan here.
+
+    ``kept`` are rows of an earlier run, by slot, that stay as they are.
+    """
     drafter = Drafter(trends)
     rows: list[CalendarRow] = []
     for brief in briefs:
-        rows.append(_drafted(drafter, brief, counter, budget_tokens))
+        row = (kept or {}).get(brief.slot)
+        rows.append(row or _drafted(drafter, brief, counter, budget_tokens))
         on_row(rows[-1])
     return Calendar(
         month=month,
@@ -120,16 +126,31 @@ async def write_calendar(
     patterns: Sequence[MeasuredPattern],
     counter: TokenCounter,
     budget_tokens: int,
+    kept: Mapping[int, CalendarRow] | None = None,
+    journal: RowJournal | None = None,
     on_row: Callable[[CalendarRow], None] = lambda _: None,
     on_call: Callable[[Call], None] = lambda _: None,
 ) -> Calendar:
     """Every row of ``briefs``, written by ``model``; drafted where it fails, and then listed as missing.
 
-    ``on_row`` is called with each row the moment it is whole, ``on_call`` with each line of the ledger.
+    ``kept`` are rows of an earlier run, by slot, that are not asked for again. Each new row goes into
+    ``journal`` the moment it is whole. ``on_row`` is called with each row, ``on_call`` with each line of
+    the ledger.
     Raises ``ModelFailure`` if the server cannot be reached, refuses the key or does not know the model
     before its first reply, and ``DoesNotFit`` if not even one slot can be asked for.
     """
-    writer = _Writer(model, patterns, counter, budget_tokens, on_row, on_call)
+    writer = _Writer(
+        model=model,
+        patterns=patterns,
+        counter=counter,
+        budget_tokens=budget_tokens,
+        journal=journal,
+        on_row=on_row,
+        on_call=on_call,
+        rows=dict(kept or {}),
+    )
+    for row in writer.rows.values():
+        on_row(row)
     await writer.run(briefs)
     left = [brief for brief in briefs if brief.slot not in writer.rows]
     drafter = Drafter(trends)
@@ -165,7 +186,7 @@ def _warnings(rows: Sequence[CalendarRow]) -> list[str]:
     return [f"{row.date}: {warning}" for row in rows for warning in row.warnings]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Writer:
     """The loop: plan, fit, call, keep, and go on with what is missing."""
 
@@ -173,9 +194,10 @@ class _Writer:
     patterns: Sequence[MeasuredPattern]
     counter: TokenCounter
     budget_tokens: int
+    journal: RowJournal | None
     on_row: Callable[[CalendarRow], None]
     on_call: Callable[[Call], None]
-    rows: dict[int, CalendarRow] = field(default_factory=dict)
+    rows: dict[int, CalendarRow]
     calls: list[Call] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     _row_tokens: list[int] = field(default_factory=list)
@@ -277,8 +299,10 @@ class _Writer:
             self.on_call(call)
         return finished.reason
 
-    def keep(self, slot: int, row: CalendarRow, tokens: int) -> None:
-        self.rows[slot] = row
+    def keep(self, brief: Brief, row: CalendarRow, tokens: int) -> None:
+        if self.journal is not None:
+            self.journal.append(brief, row)
+        self.rows[brief.slot] = row
         self._row_tokens.append(tokens)
         self.on_row(row)
 
@@ -312,7 +336,7 @@ class _Reply:
                 self._writer.warnings.append(f"{brief.day}: a row was refused: {row}")
                 continue
             self.kept += 1
-            self._writer.keep(brief.slot, row, self._writer.counter.count(unit.text))
+            self._writer.keep(brief, row, self._writer.counter.count(unit.text))
 
 
 def _passages_of(brief: Brief, packed: Packed) -> dict[int, Passage]:

@@ -27,6 +27,7 @@ def generate_calendar(
     *,
     creators: Sequence[str] | None = None,
     settings: Settings | None = None,
+    resume: bool = False,
     on_row: Callable[[CalendarRow], None] = lambda _: None,
     on_call: Callable[[Call], None] = lambda _: None,
 ) -> Calendar:
@@ -34,8 +35,9 @@ def generate_calendar(
 
     ``trends`` is the path of a trends file, or names, mappings or ``Trend`` values. ``creators`` restricts
     whose videos are used. Without a key and a base URL the rows are composed from the creators' own
-    sentences. Raises ``BadInput`` for what cannot be used, and ``ModelFailure`` if the model's server could
-    not be reached at all. Works in a notebook, too, where an event loop already runs.
+    sentences. ``resume`` keeps the rows that an earlier run got from a model for the same plan. Raises
+    ``BadInput`` for what cannot be used, and ``ModelFailure`` if the model's server could not be reached at
+    all. Works in a notebook, too, where an event loop already runs.
     """
     settings = settings or load_settings()
     first = parse_month(month)
@@ -52,6 +54,8 @@ def generate_calendar(
         read=store.chunks,
     )
     counter = wiring.counter(settings)
+    journal = wiring.journal(settings, month)
+    kept = journal.rows(briefs) if resume else {}
     if model is None:
         return draft_calendar(
             month,
@@ -59,6 +63,7 @@ def generate_calendar(
             trends=wanted,
             counter=counter,
             budget_tokens=settings.budget_tokens,
+            kept=kept,
             on_row=on_row,
         )
     return _run(
@@ -70,6 +75,8 @@ def generate_calendar(
             patterns=measure(videos),
             counter=counter,
             budget_tokens=settings.budget_tokens,
+            kept=kept,
+            journal=journal,
             on_row=on_row,
             on_call=on_call,
         )

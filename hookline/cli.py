@@ -182,6 +182,9 @@ def calendar(
         typer.Option("--out", metavar="FILE", help="A .csv, .json or .html file; may be repeated."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the rows that an earlier run got; replace its outputs.")
+    ] = False,
     budget: Budget = None,
     store: Store = None,
     model: Model = None,
@@ -194,7 +197,14 @@ def calendar(
     settings = _settings(store=store, model=model, base_url=base_url, budget_tokens=budget)
     raise typer.Exit(
         commands.calendar(
-            settings, month, trends, creators=creator, out=out, overwrite=overwrite, as_json=json
+            settings,
+            month,
+            trends,
+            creators=creator,
+            out=out,
+            overwrite=overwrite,
+            resume=resume,
+            as_json=json,
         )
     )
 

@@ -170,6 +170,7 @@ def calendar(
     creators: Sequence[str] | None,
     out: Sequence[Path] | None,
     overwrite: bool,
+    resume: bool,
     as_json: bool,
 ) -> int:
     """A row for every day of ``month``, written to ``out``."""
@@ -178,16 +179,24 @@ def calendar(
     from hookline.api import generate_calendar  # noqa: PLC0415
 
     parse_month(month)
+    if overwrite and resume:
+        raise BadInput("--overwrite begins anew and --resume goes on: choose one")
     paths = list(dict.fromkeys(out or (Path(f"calendar-{month}.csv"), Path(f"calendar-{month}.html"))))
     for path in paths:
         exporter_for(path)
         if path.is_dir() or not (path.parent.is_dir() or not path.parent.exists()):
             raise BadInput(f"{path} cannot be written: name a file in a folder")
-        if path.exists() and not overwrite:
+        if path.exists() and not (overwrite or resume):
             raise BadInput(f"{path} exists: use --overwrite to replace it, or another --out")
     with views.row_progress(month) as on_row:
         written = generate_calendar(
-            trends, month, creators=creators, settings=settings, on_row=on_row, on_call=views.call_line
+            trends,
+            month,
+            creators=creators,
+            settings=settings,
+            resume=resume,
+            on_row=on_row,
+            on_call=views.call_line,
         )
     _write(written, paths)
     if as_json:

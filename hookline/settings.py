@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     )
 
     store: str = ".hookline/store"
+    journal: str = ".hookline/journal"
     model: str = ""
     base_url: str | None = Field(
         default=None, validation_alias=AliasChoices("base_url", "HOOKLINE_BASE_URL", "OPENAI_BASE_URL")

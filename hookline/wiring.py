@@ -14,6 +14,7 @@ from rag.errors import BadInput
 from rag.tokens import EncodingName, TiktokenCounter, counter_for
 
 if TYPE_CHECKING:
+    from generation.journal import RowJournal
     from generation.model import ChatModel
     from rag.documents import Video
     from rag.embedding import Embedder
@@ -78,6 +79,13 @@ def retriever(settings: Settings, store: Store, embedder: Embedder) -> Retriever
     from rag.retrieval import Retriever  # noqa: PLC0415  # start-up
 
     return Retriever(store=store, embedder=embedder, counter=counter(settings))
+
+
+def journal(settings: Settings, month: str) -> RowJournal:
+    """Where the rows of ``month`` are kept as they come."""
+    from generation.journal import RowJournal  # noqa: PLC0415  # start-up
+
+    return RowJournal(Path(settings.journal) / f"calendar-{month}.jsonl")
 
 
 def chat_model(settings: Settings) -> ChatModel | None:

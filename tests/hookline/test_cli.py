@@ -220,6 +220,24 @@ def test_an_exhausted_quota_ends_partial(hookline: Any, filled: str) -> None:
     assert "the quota" in result.err
 
 
+def test_a_run_that_ended_early_is_resumed_without_paying_twice(
+    hookline: Any, filled: str, tmp_path: Path
+) -> None:
+    """Law 4: after a dead server, ``--resume`` asks only for the days that are missing."""
+    with StrictServer(dies_after=2) as server:
+        first = calendar(hookline, filled, *asking(server))
+    had = [row for row in first.json["rows"] if row["status"] == "generated"]
+    with StrictServer() as server:
+        second = calendar(hookline, filled, *asking(server), "--resume")
+        third = calendar(hookline, filled, *asking(server), "--resume")
+    assert (first.code, second.code, third.code) == (3, 0, 0)
+    assert sum(call["units_kept"] for call in second.json["calls"]) == 28 - len(had)
+    assert second.json["rows"][: len(had)] == had
+    assert third.json["calls"] == []
+    assert third.json["rows"] == second.json["rows"]
+    assert hookline("calendar", "--month", "2027-02", "--trends", TRENDS, "--resume", "--overwrite").code == 2
+
+
 # bad input: one line, exit code 2, nothing written
 
 BAD = [

@@ -169,6 +169,7 @@ def test_bytes_are_read_or_refused(content: bytes, name: str) -> None:
 @given(content=st.text() | st.lists(FRAGMENTS, max_size=40).map("".join), name=NAMES)
 @example(content="[" * 100_000, name="a.json")
 @example(content='{"a":' * 100_000, name="a.txt")
+@example(content='{"segments":' * 100_000, name="a.json")
 @example(content="---\na: " + "[" * 5000 + "\n---\nhello", name="a.md")
 @example(content="---\ndate: 2023-02-31\n---\nhello", name="a.md")
 @example(content="---\n? [a, b]\n: c\n---\nhello", name="a.md")
@@ -308,8 +309,8 @@ def test_teams_times_are_read() -> None:
 
 def test_subrip_tags_go_and_numbers_are_no_text() -> None:
     """Font tags and places go; a cue's number does not end up in the text before it, even without a blank line."""
-    srt = '1\n00:00:01,000 --> 00:00:02,000\n{\\an8}<font color="red">Hi</font>\n2\n00:00:02,000 --> 00:00:03,000\nyou'
-    assert timed(read(srt, "a.srt")) == [("Hi", 1, 2), ("you", 2, 3)]
+    srt = '1\n00:00:01,000 --> 00:00:02,000\n{\\an8}<font color="red">Hi</font><br>all\n2\n00:00:02,000 --> 00:00:03,000\nyou'
+    assert timed(read(srt, "a.srt")) == [("Hi all", 1, 2), ("you", 2, 3)]
 
 
 def test_subrip_text_may_follow_a_blank_line() -> None:
@@ -352,7 +353,7 @@ def test_what_is_wrong_in_whisper_json_is_counted() -> None:
     """Words without a time are kept without one; what has no text is skipped; both are in the notes."""
     segments = [
         {"start": None, "end": 1, "text": "a"},
-        {"start": float("nan"), "text": "b"},
+        {"start": float("inf"), "text": "b"},
         {"start": 3, "end": 2, "text": "c"},
         {"start": 1, "end": 2},
         "d",
@@ -508,6 +509,12 @@ def test_a_break_is_nobody() -> None:
     """thechangelog's ``**Break**`` and its stamp are no speech, and date nothing that follows."""
     transcript = read("**Ann:** a\n\n**Break**: \\[17:11\\]\n\n**Ann:** b", "a.md")
     assert transcript.segments == (Segment(text="a", speaker="Ann"), Segment(text="b", speaker="Ann"))
+    assert spoken(read("**Ann:** a\n\n**Jingle:** la la", "a.md")) == [("Ann", "a"), (None, "la la")]
+
+
+def test_a_bold_number_is_no_name() -> None:
+    """What has no letter speaks to nobody, so a year in bold stays a part of the text."""
+    assert spoken(read("**Ann:** a\n\n**2024:** b", "a.md")) == [("Ann", "a\n\n2024: b")]
 
 
 def test_plain_names_with_times_are_turns() -> None:
@@ -531,13 +538,29 @@ def test_plain_names_are_turns_where_there_are_several() -> None:
     ]
 
 
-def test_one_colon_is_no_turn() -> None:
-    """Without several turns a colon is a part of the text, so nothing said is taken for a name."""
-    body = "Remember: rest the dough.\n\nAnn Lee: she taught me."
-    assert spoken(read(body, "a.md")) == [
-        (None, "Remember: rest the dough."),
-        (None, "Ann Lee: she taught me."),
-    ]
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Remember: rest the dough.\n\nAnn Lee: she taught me.",
+        "Note: rest.\n\nIt rises.\n\nNote: wait.",
+        "Oven: 00:30:00\n\nThen eat.",
+        "Proposed Timeline: a\n\nNext Steps: b\n\nOpen Questions: c",
+        "Intro 0:00\nSetup 1:20\nThe End 9:10",
+    ],
+)
+def test_a_few_colons_or_times_are_no_turns(body: str) -> None:
+    """Without several turns such lines are a part of the text, so nothing said is taken for a name."""
+    assert spoken(read(body, "a.md")) == [(None, paragraph) for paragraph in body.split("\n\n")]
+
+
+def test_one_word_that_comes_once_is_a_name_only_where_all_else_is_turns() -> None:
+    """In a file of turns alone a single name counts, if capitalised; among other paragraphs it is a word."""
+    turns = "Ann: a\n\nBo: b\n\nAnn: c\n\nBo: d\n\n"
+    assert spoken(read(f"{turns}Cy: e\n\nwell: f", "a.md"))[-1] == ("Cy", "e\n\nwell: f")
+    assert spoken(read(f"{turns}So.\n\nYes.\n\nRemember: e", "a.md"))[-1] == (
+        "Bo",
+        "d\n\nSo.\n\nYes.\n\nRemember: e",
+    )
 
 
 def test_an_abbreviated_name_is_the_name_it_was_introduced_with() -> None:
@@ -624,6 +647,18 @@ def test_unicode_is_read_with_or_without_its_mark(encoding: str) -> None:
     assert transcript.notes == ()
 
 
+def test_all_newlines_are_newlines() -> None:
+    """Files of old Macs, Windows and Unix read alike, and a text keeps none of the other two."""
+    for newline in ("\r", "\r\n", "\n"):
+        cue = newline.join(["WEBVTT", "", "00:01.000 --> 00:02.000", "one", "two", ""])
+        assert texts(read(cue, "a.vtt")) == ["one", "two"]
+
+
+def test_a_refusal_is_one_line_whatever_the_name() -> None:
+    """A newline in a file's name does not break the message."""
+    assert "\n" not in str(refusal("", "a\nb.vtt"))
+
+
 def test_windows_1252_is_read_and_noted() -> None:
     """What is not UTF-8 is read as Windows-1252, and never silently."""
     transcript = read("caf\u00e9 \u201cok\u201d".encode("cp1252"), "a.txt")
@@ -638,6 +673,7 @@ def test_windows_1252_is_read_and_noted() -> None:
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "a.txt"),
         (b"%PDF-1.7\nhello", "a.txt"),
         (b"hello\x00there", "a.vtt"),
+        (b"hello " * 20_000 + b"\x00", "a.txt"),
         (b"ID3\x03caf\xe9\x01", "a.txt"),
         (b"\x81\x8d\x8f", "a.txt"),
         (b"<?xml version='1.0'?><transcript/>", "a.txt"),
