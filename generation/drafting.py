@@ -18,7 +18,7 @@ from generation.rows import (
     finished_row,
 )
 from generation.sentences import stands_alone, without_sponsors
-from generation.trends import Trend
+from generation.trends import EVERGREEN, Trend
 from rag.packing import Passage
 
 _BODY_WORDS = 115
@@ -136,12 +136,17 @@ class Drafter:
         heads = [
             s.text.rstrip(".")
             for s in said
-            if stands_alone(s.text) and len(s.text) <= TITLE_CHARACTERS and not s.text.startswith(hook[:-1])
+            if stands_alone(s.text)
+            and len(s.text) <= TITLE_CHARACTERS
+            and not s.text.startswith(hook[:-1])
+            and _content_words(s.text) & about
         ]
         fresh = [head for head in heads if head not in self._used]
         if fresh:
             return max(fresh, key=lambda head: (_strength(head, brief.pattern, about), -len(head)))
-        return hook.rstrip(".")
+        headed = f"{brief.trend}: {hook.rstrip('.')}"
+        plain = brief.trend == EVERGREEN or len(headed) > TITLE_CHARACTERS
+        return hook.rstrip(".") if plain else headed
 
     def _caption(
         self, said: Sequence[_Sentence], opener: _Sentence, brief: Brief, about: set[str]

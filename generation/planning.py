@@ -31,7 +31,7 @@ _FORMATS: tuple[Format, ...] = (
 )
 _SATURDAY = 5
 RELEVANT_SCORE = 0.35  # of all-MiniLM-L6-v2; below it, unrelated trends still found something here
-NEAR_THE_BEST = 0.12  # hits this much below the best one may still lead, for a creator's turn
+NEAR_THE_BEST = 0.08  # hits this much below the best one may still lead, for a creator's turn
 DAYS_A_TREND = 5
 SHORT_VIDEO_CHUNKS = 8
 CHUNKS_A_DAY = 4

@@ -17,7 +17,7 @@ _LEANS_BACK = re.compile(
     r"she's|there|there's|still|also|instead|otherwise|both|neither|same|such|right|okay|ok|yes|no|well|"
     r"nothing|everything|afterwards|next|now|again|either|him|her|them|my answer|the other|the rest|"
     r"the same|the first|the second|the third|another|in that|with that|after that|before that|"
-    r"for that|at that|on that|by then)\b",
+    r"for that|at that|on that|by then|oh|ah|please|listen|look|hello|hi|thanks|thank you|go on|good|exactly)\b",
     re.IGNORECASE,
 )
 _MIN_WORDS = 5
@@ -49,6 +49,6 @@ def stands_alone(sentence: str) -> bool:
     return (
         _MIN_WORDS <= words <= _MAX_WORDS
         and sentence[:1].isupper()
-        and sentence[-1:] in ".?!"
+        and sentence.rstrip("\"'”’)")[-1:] in {".", "?", "!"}
         and _LEANS_BACK.match(sentence) is None
     )

@@ -50,6 +50,7 @@ def ingest_progress() -> Iterator[Callable[[IngestProgress], None]]:
         TimeElapsedColumn(),
         console=_errors,
         transient=True,
+        disable=not _errors.is_terminal,
     ) as bar:
         task = bar.add_task("transcripts", total=None)
 
@@ -78,6 +79,7 @@ def row_progress(month: str) -> Iterator[Callable[[CalendarRow], None]]:
         TimeElapsedColumn(),
         console=_errors,
         transient=True,
+        disable=not _errors.is_terminal,
     ) as bar:
         task = bar.add_task(f"rows for {month}", total=days_in(month))
         yield lambda _: bar.advance(task)
