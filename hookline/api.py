@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from generation.calendars import Calendar, Call, draft_calendar, write_calendar
+from generation.calendars import Calendar, draft_calendar, write_calendar
+from generation.call import Call
 from generation.patterns import measure
 from generation.planning import days_of, parse_month, plan
 from generation.rows import CalendarRow

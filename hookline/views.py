@@ -24,7 +24,8 @@ from rich.table import Table
 from rag.documents import clock, source_of
 
 if TYPE_CHECKING:
-    from generation.calendars import Calendar, Call
+    from generation.calendars import Calendar
+    from generation.call import Call
     from generation.rows import CalendarRow
     from ingest.job import Progress as IngestProgress
     from ingest.job import Report

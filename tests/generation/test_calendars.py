@@ -254,6 +254,20 @@ def test_a_model_too_small_for_the_prompt_is_an_error_with_the_sum(
     assert model.requests == []
 
 
+def test_a_prompt_that_grows_too_large_ends_partial(briefs: list[Brief], store: MemoryStore) -> None:
+    """Where a later request no longer fits, what was written stays and the rest is drafted."""
+    model = WritingModel()
+    written(briefs, model, store)
+    sizes = [prompt_tokens(r.messages, r.response_schema, COUNTER) for r in model.requests]
+    window = sizes[0] + 2000 + 330 + 1  # the first fits by a token
+    small = WritingModel(limits=replace(LIMITS, context_window=window))
+    grown = [replace(b, trend="a long name " * 300 if b.slot > 6 else b.trend) for b in briefs]
+    calendar = written(grown, small, store)
+    assert calendar.status == "partial"
+    assert [r.status for r in calendar.rows[:1]] == ["generated"]
+    assert any("leaves no room" in warning for warning in calendar.warnings)
+
+
 def test_transcripts_stay_quoted(store: MemoryStore, briefs: list[Brief]) -> None:
     """Law 7: what a video says cannot close the tag that it is quoted in."""
     chunk = replace(
