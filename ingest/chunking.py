@@ -45,7 +45,12 @@ class Script:
         return self.text[: self.sentences[min(sentences, len(self.sentences)) - 1].end] if self.text else ""
 
 
-def script_of(transcript: Transcript, pieces: Callable[[Sequence[str]], list[int]]) -> Script:
+def script_of(
+    transcript: Transcript,
+    pieces: Callable[[Sequence[str]], list[int]],
+    *,
+    window_pieces: int = WINDOW_PIECES,
+) -> Script:
     """Join a cleaned transcript's segments and find its sentences.
 
     A sentence never runs over a change of speaker. Where a stretch has no sentence marks, as in older
@@ -53,19 +58,36 @@ def script_of(transcript: Transcript, pieces: Callable[[Sequence[str]], list[int
     than a window is cut at words. ``pieces`` counts the embedding model's pieces of each text.
     """
     text, starts, times = _joined(transcript)
-    sentences: list[Sentence] = []
-    for turn in _turns(transcript, starts, len(text)):
-        for left, right, size in _sentence_spans(text, turn, transcript, starts, pieces):
-            sentences.append(
-                Sentence(
-                    start=left,
-                    end=right,
-                    pieces=size,
-                    start_seconds=_time_at(left, starts, times, text),
-                    end_seconds=_time_at(right, starts, times, text),
-                )
+    spans = [
+        span
+        for turn in _turns(transcript, starts, len(text))
+        for span in _sentence_spans(text, turn, transcript.language or "en")
+    ]
+    sizes = pieces([text[left:right] for left, right in spans])
+    while any(size > window_pieces for size in sizes):
+        shorter: list[tuple[int, int]] = []
+        for (left, right), size in zip(spans, sizes, strict=True):
+            if size <= window_pieces or right - left == 1:
+                shorter.append((left, right))
+            else:  # half a window each, so that windows of them overlap as others do
+                limit = max(1, (right - left) * window_pieces // (2 * size))
+                shorter += _cut(text, left, right, limit, _pauses(transcript, starts, left, right))
+        if shorter == spans:
+            break  # single characters of more pieces than a window
+        spans, sizes = shorter, pieces([text[left:right] for left, right in shorter])
+    return Script(
+        text=text,
+        sentences=tuple(
+            Sentence(
+                start=left,
+                end=right,
+                pieces=size,
+                start_seconds=_time_at(left, starts, times, text),
+                end_seconds=_time_at(right, starts, times, text),
             )
-    return Script(text=text, sentences=tuple(sentences))
+            for (left, right), size in zip(spans, sizes, strict=True)
+        ),
+    )
 
 
 def chunks_of(
@@ -153,33 +175,17 @@ def _turns(transcript: Transcript, starts: list[int], length: int) -> list[tuple
     return [(start, end) for start, end in zip(borders, ends, strict=True) if start < end]
 
 
-def _sentence_spans(
-    text: str,
-    turn: tuple[int, int],
-    transcript: Transcript,
-    starts: list[int],
-    pieces: Callable[[Sequence[str]], list[int]],
-) -> list[tuple[int, int, int]]:
-    """The sentences of a turn as ``(start, end, pieces)``, none longer than a window."""
-    start, end = turn
+def _sentence_spans(text: str, turn: tuple[int, int], language: str) -> list[tuple[int, int]]:
+    """The sentences of a turn, without the space around them."""
     spans: list[tuple[int, int]] = []
-    position = start
-    for sentence in sentencex.segment(transcript.language or "en", text[start:end]):
+    position, end = turn
+    for sentence in sentencex.segment(language, text[position:end]):
         left = position + len(sentence) - len(sentence.lstrip())
         right = position + len(sentence.rstrip())
         position += len(sentence)
         if left < right:
             spans.append((left, right))
-    counts = pieces([text[left:right] for left, right in spans])
-    fitting: list[tuple[int, int, int]] = []
-    for (left, right), count in zip(spans, counts, strict=True):
-        if count <= WINDOW_PIECES:
-            fitting.append((left, right, count))
-        else:
-            parts = _cut(text, left, right, count, _pauses(transcript, starts, left, right))
-            sizes = pieces([text[start:end] for start, end in parts])
-            fitting.extend((*part, size) for part, size in zip(parts, sizes, strict=True))
-    return fitting
+    return spans
 
 
 def _pauses(transcript: Transcript, starts: list[int], left: int, right: int) -> list[int]:
@@ -195,9 +201,8 @@ def _pauses(transcript: Transcript, starts: list[int], left: int, right: int) ->
     return after_pause or [starts[index] for index in inside]
 
 
-def _cut(text: str, left: int, right: int, count: int, borders: list[int]) -> list[tuple[int, int]]:
-    """A span too long for a window, in parts of about half a window, at ``borders`` or else at words."""
-    limit = max(1, (right - left) * WINDOW_PIECES // (2 * count))
+def _cut(text: str, left: int, right: int, limit: int, borders: list[int]) -> list[tuple[int, int]]:
+    """A span in parts of at most ``limit`` characters, at ``borders`` or else at words."""
     parts: list[tuple[int, int]] = []
     while right - left > limit:
         at = max((border for border in borders if left < border <= left + limit), default=0)

@@ -27,7 +27,7 @@ from rag.store import Store
 from rag.tokens import TokenCounter
 
 # part of every content hash: raise it when reading, cleaning or chunking changes what a file becomes
-PIPELINE_VERSION = f"1:{WINDOW_PIECES}"
+PIPELINE_VERSION = f"2:{WINDOW_PIECES}"
 EMBED_AT_ONCE = 256
 NOT_SPEECH = {"readme", "license", "licence", "copying", "notice", "changelog", "contributing", "authors"}
 
@@ -212,9 +212,10 @@ class _Run:
         if same is not None and same.content_hash == content_hash:
             self._unchanged(same)  # the same bytes at another path
             return None
-        script = script_of(transcript, self._embedder.pieces)
+        window = min(WINDOW_PIECES, self._embedder.max_pieces)
+        script = script_of(transcript, self._embedder.pieces, window_pieces=window)
         title = transcript.title or named.title or _title(path)
-        chunks = chunks_of(script, creator=creator, video_id=video_id, title=title)
+        chunks = chunks_of(script, creator=creator, video_id=video_id, title=title, window_pieces=window)
         video = Video(
             creator=creator,
             video_id=video_id,

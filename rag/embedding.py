@@ -23,11 +23,11 @@ class Embedder(Protocol):
 
     @property
     def max_pieces(self) -> int:
-        """How many pieces of a text are read; the rest would be ignored without a word."""
+        """How many pieces of a text are read; what comes after would be ignored without a word."""
         ...
 
     def pieces(self, texts: Sequence[str]) -> list[int]:
-        """How many of the model's own pieces each text is, special pieces included."""
+        """How many of the model's own pieces each text is, without those that mark its ends."""
         ...
 
     def embed_documents(
@@ -58,8 +58,8 @@ class HashingEmbedder:
     max_pieces = 256
 
     def pieces(self, texts: Sequence[str]) -> list[int]:
-        """Words and marks, counted; two more, as models add around a text."""
-        return [len(re.findall(r"\w+|[^\w\s]", text)) + 2 for text in texts]
+        """Words and marks, counted."""
+        return [len(re.findall(r"\w+|[^\w\s]", text)) for text in texts]
 
     def embed_documents(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None

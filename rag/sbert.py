@@ -22,13 +22,14 @@ _BATCH = 32
 
 
 class SbertEmbedder:
-    """all-MiniLM-L6-v2 through sentence-transformers: 384 dimensions, reads 256 word pieces.
+    """all-MiniLM-L6-v2 through sentence-transformers: 384 dimensions, reads 256 word pieces, two of which
+    mark the ends of a text.
 
     The model is loaded on first use (some seconds), so that an unchanged ingest never loads it.
     """
 
     name = DEFAULT_MODEL
-    max_pieces = 256
+    max_pieces = 254
 
     def __init__(self) -> None:
         self._loaded: SentenceTransformer | None = None
@@ -46,11 +47,16 @@ class SbertEmbedder:
         return self._loaded
 
     def pieces(self, texts: Sequence[str]) -> list[int]:
-        """How many word pieces each text is, with the two that mark its ends."""
+        """How many word pieces each text is."""
         if not texts:
             return []
         encoded = self._model().tokenizer(
-            list(texts), truncation=False, padding=False, return_attention_mask=False, verbose=False
+            list(texts),
+            add_special_tokens=False,
+            truncation=False,
+            padding=False,
+            return_attention_mask=False,
+            verbose=False,
         )
         return [len(ids) for ids in encoded["input_ids"]]
 
