@@ -41,15 +41,15 @@ class OpenAIModel:
                     async for chunk in chunks:
                         begun = True
                         usage = chunk.usage or usage
-                        for choice in chunk.choices[:1]:
+                        for choice in (chunk.choices or [])[:1]:
                             reason = choice.finish_reason or reason
                             if choice.delta.content:
                                 yield choice.delta.content
             except openai.OpenAIError as error:
                 raise self._failure(error, begun=begun) from error
-            except ValueError as error:  # a chunk that is no JSON
+            except Exception as error:  # nothing that a server sends may cost rows that are whole
                 raise ModelFailure(
-                    f"the reply from {self._where} is damaged ({error})", kind="interrupted"
+                    f"the reply from {self._where} is damaged ({type(error).__name__})", kind="interrupted"
                 ) from error
         if reason is None:
             raise ModelFailure(f"the reply from {self._where} ended without a reason", kind="interrupted")

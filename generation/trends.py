@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import csv
 import io
 import json
@@ -48,12 +49,8 @@ def _at(bound: int | date, day: date) -> date:
     """A bound as a date in the month of ``day``; the 31st of a short month is its last day."""
     if isinstance(bound, date):
         return bound
-    first = day.replace(day=1)
-    return date.fromordinal(min(first.toordinal() + bound - 1, _next_month(first).toordinal() - 1))
-
-
-def _next_month(first: date) -> date:
-    return date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    _, days = calendar.monthrange(day.year, day.month)
+    return day.replace(day=min(bound, days))
 
 
 def _split(value: Any) -> Any:
@@ -66,7 +63,11 @@ def _bound(value: Any) -> Any:
     if value is None or value == "":
         return None
     text = str(value).strip()
-    return int(text) if text.isdecimal() else text
+    if not text.isdecimal():
+        return text
+    if not 1 <= int(text) <= 31:  # noqa: PLR2004  # days
+        raise ValueError(f"{text} is no day of a month")
+    return int(text)
 
 
 class _Row(BaseModel):
@@ -77,10 +78,8 @@ class _Row(BaseModel):
     name: str = Field(min_length=1, max_length=200)
     description: str = ""
     related: Annotated[list[str], BeforeValidator(_split)] = Field(default_factory=list)
-    from_: Annotated[Annotated[int, Field(ge=1, le=31)] | date | None, BeforeValidator(_bound)] = Field(
-        default=None, alias="from"
-    )
-    until: Annotated[Annotated[int, Field(ge=1, le=31)] | date | None, BeforeValidator(_bound)] = None
+    from_: Annotated[int | date | None, BeforeValidator(_bound)] = Field(default=None, alias="from")
+    until: Annotated[int | date | None, BeforeValidator(_bound)] = None
 
 
 def read_trends(path: Path) -> list[Trend]:
@@ -99,7 +98,7 @@ def read_trends(path: Path) -> list[Trend]:
         case ".json":
             try:
                 loaded = json.loads(text)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise BadInput(f"{path} is not valid JSON: {error}") from error
             rows = loaded.get("trends", ()) if isinstance(loaded, dict) else loaded
         case ".csv":

@@ -64,10 +64,6 @@ class JsonMembers:
                 units.extend(self._member(self._at - 1))
         return units
 
-    def flush(self) -> str:
-        """The text that never became a unit, once the reply has ended."""
-        return self._text[self._start :] if self._depth else ""
-
     def _read_string(self, char: str) -> None:
         if self._escaped:
             self._escaped = False
@@ -84,7 +80,7 @@ class JsonMembers:
             return []
         try:
             ((key, value),) = json.loads("{" + text + "}").items()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return [Unit(key=_key_of(text), value=None, text=text, problem=f"not JSON: {error}")]
         return [Unit(key=key, value=value, text=text)]
 
@@ -93,6 +89,6 @@ def _key_of(text: str) -> str:
     """The key of a member that cannot be decoded, as far as it can be read."""
     try:
         key, _ = json.JSONDecoder().raw_decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return key if isinstance(key, str) else ""

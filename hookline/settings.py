@@ -35,10 +35,10 @@ class Settings(BaseSettings):
     journal: str = ".hookline/journal"
     model: str = ""
     base_url: str | None = Field(
-        default=None, validation_alias=AliasChoices("base_url", "HOOKLINE_BASE_URL", "OPENAI_BASE_URL")
+        default=None, validation_alias=AliasChoices("HOOKLINE_BASE_URL", "OPENAI_BASE_URL")
     )
     api_key: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("api_key", "HOOKLINE_API_KEY", "OPENAI_API_KEY")
+        default=None, validation_alias=AliasChoices("HOOKLINE_API_KEY", "OPENAI_API_KEY")
     )
     budget_tokens: int = Field(default=1000, ge=1)
 
@@ -68,5 +68,5 @@ def load_settings(**given: Any) -> Settings:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise BadInput(f"setting {name}: {first['msg']} (flags, HOOKLINE_* variables, {FILE})") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{FILE} is not valid TOML: {error}") from error

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from generation.limits import limits_of
 from hookline.settings import OFFLINE, Settings
+from rag.documents import tidy_name
 from rag.errors import BadInput
 from rag.tokens import EncodingName, TiktokenCounter, counter_for
 
@@ -68,7 +69,8 @@ def filled_store(
     if not videos:
         raise _empty(settings)
     known = sorted({video.creator for video in videos})
-    for creator in creators or ():
+    creators = [tidy_name(creator) for creator in creators or ()]
+    for creator in creators:
         if creator not in known:
             raise BadInput(f"no creator {creator!r} in the store: it has {', '.join(known)}")
     return store, [video for video in videos if not creators or video.creator in creators]

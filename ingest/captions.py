@@ -23,7 +23,7 @@ _MEANT_AS_TIMING: Final = re.compile(r"\s*[0-9]{1,4}:[0-9].*-->")
 _HEADER: Final = re.compile(r"WEBVTT(?=[ \t\n]|\Z)")
 _HEADER_LANGUAGE: Final = re.compile(r"Language:\s*(\S+)\s*")
 _NO_CUE: Final = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|\Z)|::cue|X-TIMESTAMP-MAP")
-_VOICE: Final = re.compile(r"<v(?:\.[^\s>]*)?(?:\s+([^>]*))?>|</v>", re.IGNORECASE)
+_VOICE: Final = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s+([^<>]*))?>|</v>", re.IGNORECASE)
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TAG: Final = re.compile(
     r"</?(?:c|i|b|u|s|ruby|rt|lang|font|em|strong|span)(?:[.\s][^<>]*)?>"  # <c.yellow>, <lang en>, <font color=red>

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import sentencex
 
 from ingest.transcripts import Transcript
@@ -57,7 +57,7 @@ def script_of(
     automatic captions, pauses of 2.5 seconds and, failing those, segments end a sentence. A piece longer
     than a window is cut at words. ``pieces`` counts the embedding model's pieces of each text.
     """
-    text, starts, times = _joined(transcript)
+    text, starts = _joined(transcript)
     spans = [
         span
         for turn in _turns(transcript, starts, len(text))
@@ -75,17 +75,13 @@ def script_of(
         if shorter == spans:
             break  # single characters of more pieces than a window
         spans, sizes = shorter, pieces([text[left:right] for left, right in shorter])
+    begins = _times(transcript, starts, [left for left, _ in spans])
+    ends = _times(transcript, starts, [right for _, right in spans])
     return Script(
         text=text,
         sentences=tuple(
-            Sentence(
-                start=left,
-                end=right,
-                pieces=size,
-                start_seconds=_time_at(left, starts, times, text),
-                end_seconds=_time_at(right, starts, times, text),
-            )
-            for (left, right), size in zip(spans, sizes, strict=True)
+            Sentence(start=left, end=right, pieces=size, start_seconds=begin, end_seconds=end)
+            for (left, right), size, begin, end in zip(spans, sizes, begins, ends, strict=True)
         ),
     )
 
@@ -140,30 +136,37 @@ def _chunk(
     )
 
 
-def _joined(transcript: Transcript) -> tuple[str, list[int], list[tuple[float | None, float | None]]]:
-    """The text, where each segment starts in it, and each segment's times."""
+def _joined(transcript: Transcript) -> tuple[str, list[int]]:
+    """The text, and where each segment starts in it."""
     starts: list[int] = []
     length = 0
     for segment in transcript.segments:
         starts.append(length)
         length += len(segment.text) + 1
-    text = " ".join(segment.text for segment in transcript.segments)
-    return text, starts, [(segment.start_seconds, segment.end_seconds) for segment in transcript.segments]
+    return " ".join(segment.text for segment in transcript.segments), starts
 
 
-def _time_at(
-    char: int, starts: list[int], times: list[tuple[float | None, float | None]], text: str
-) -> float | None:
-    """The time of a character: in proportion inside its segment."""
-    index = max(0, bisect_right(starts, char) - 1)
-    if index and char == starts[index] - 1:
-        index -= 1
-    start_seconds, end_seconds = times[index]
-    if start_seconds is None or end_seconds is None:
-        return start_seconds
-    end_char = starts[index + 1] - 1 if index + 1 < len(starts) else len(text)
-    share = (char - starts[index]) / max(1, end_char - starts[index])
-    return round(start_seconds + (end_seconds - start_seconds) * min(1.0, share), 3)
+def _times(transcript: Transcript, starts: Sequence[int], chars: Sequence[int]) -> list[float | None]:
+    """When each of ``chars`` was said: in proportion between the times that the transcript states.
+
+    A transcript may state a time for every line, or one every few minutes. Before the first it is taken to
+    begin at zero; after the last it goes on at its average pace. Without any time all are None.
+    """
+    known: dict[int, float] = {}
+    for start, segment in zip(starts, transcript.segments, strict=True):
+        if segment.start_seconds is not None:
+            known.setdefault(start, segment.start_seconds)
+        if segment.end_seconds is not None:
+            known.setdefault(start + len(segment.text), segment.end_seconds)
+    if not known:
+        return [None] * len(chars)
+    known.setdefault(0, 0.0)
+    places = sorted(known)
+    seconds = np.maximum.accumulate([known[place] for place in places])
+    pace = (seconds[-1] - seconds[0]) / max(1, places[-1] - places[0])
+    at = np.asarray(chars, dtype=float)
+    times = np.interp(at, places, seconds) + np.maximum(0.0, at - places[-1]) * pace
+    return [round(float(time), 3) for time in times]
 
 
 def _turns(transcript: Transcript, starts: list[int], length: int) -> list[tuple[int, int]]:

@@ -24,6 +24,7 @@ _INVISIBLE: Final = re.compile(
     # joiners hold emoji and Persian words together; beside ASCII they are debris
     "|[\u200c\u200d](?![^\x00-\x7f])|(?<![^\x00-\x7f])[\u200c\u200d]"
 )
+_AGAIN_ESCAPED: Final = re.compile(r"&(?:amp;)+")  # at once, however often it was escaped
 _CHANGE_OF_SPEAKER: Final = re.compile(r"(?<!\S)>{2,}(?=\s|\w|\Z)")
 _NOTES: Final = "\u2669-\u266c\U0001f3b5\U0001f3b6"
 _SUNG: Final = rf"[{_NOTES}][^{_NOTES}]*[{_NOTES}]|^[{_NOTES}].*|[{_NOTES}]"
@@ -84,7 +85,7 @@ def _cleaned_once(transcript: Transcript) -> Transcript:
 
 def _plain(text: str) -> str:
     """Unescape entities, drop invisible characters, compose accents, and single the spaces."""
-    text = _INVISIBLE.sub("", html.unescape(text))
+    text = _INVISIBLE.sub("", html.unescape(_AGAIN_ESCAPED.sub("&", text)))
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 

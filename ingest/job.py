@@ -1,7 +1,7 @@
 """Files into a store: incremental, one bad file never stops the rest, killed at any instant and run again.
 
-What a file's bytes hash to decides whether anything is done with it, so an unchanged collection is neither
-parsed nor embedded, and the embedding model is not even loaded. A video is written whole before the next
+What a file's bytes hash to decides whether anything is done with it, so a file that is in the store already is
+neither parsed nor embedded, and without news the embedding model is not even loaded. A video is written whole before the next
 one (``rag.store.Store.replace_video``), so a run that is cut short goes on where it was.
 """
 
@@ -20,7 +20,8 @@ import numpy as np
 from ingest.chunking import WINDOW_PIECES, chunks_of, script_of
 from ingest.cleaning import clean
 from ingest.readers import NotATranscript, identity_from_name, read_transcript
-from rag.documents import Chunk, Video
+from ingest.transcripts import Transcript
+from rag.documents import Chunk, Video, tidy_name
 from rag.embedding import Embedder
 from rag.errors import BadInput
 from rag.store import Store
@@ -45,7 +46,7 @@ class Report:
     """What a run did. ``tokens`` maps an encoding to the cleaned text's count, windows not counted twice.
 
     ``transcripts`` is the number of videos that the files given now have in the store: added, updated and
-    unchanged. ``removed`` counts videos that a changed file no longer is.
+    unchanged. ``removed`` counts videos that a changed file no longer is, or no longer says anything in.
     """
 
     transcripts: int = 0
@@ -76,7 +77,6 @@ class _Ready:
 
     video: Video
     chunks: list[Chunk]
-    replaces: Video | None
     size: int
 
 
@@ -126,7 +126,7 @@ def ingest(
         creator=creator,
         report=report,
         on_progress=on_progress,
-        total_bytes=sum(path.stat().st_size for path in files),
+        total_bytes=sum(path.stat().st_size for path in files if path.exists()),
     )
     with store.writing():
         run.over(files)
@@ -156,20 +156,22 @@ class _Run:
         self._done_bytes = 0
         self._claimed: dict[tuple[str, str], str] = {}
         self._waiting: list[_Ready] = []
+        self._superseded: list[tuple[str, str]] = []
 
     def over(self, files: Sequence[Path]) -> None:
         known = self._store.videos()
         by_path = {video.path: video for video in known}
         by_key = {video.key: video for video in known}
         for path in files:
-            size = path.stat().st_size
+            size = 0
             try:
+                size = path.stat().st_size
                 ready = self._prepare(path, size, by_path, by_key)
             except NotATranscript as error:
-                self._report.skipped.append(Unread(path=str(path), reason=str(error)))
+                self._report.skipped.append(Unread(path=_printable(path), reason=str(error)))
                 ready = None
             except (BadInput, OSError) as error:
-                self._report.failed.append(Unread(path=str(path), reason=str(error)))
+                self._report.failed.append(Unread(path=_printable(path), reason=str(error)))
                 ready = None
             if ready is None:
                 self._advance(size, path)
@@ -178,6 +180,10 @@ class _Run:
             if sum(len(waiting.chunks) for waiting in self._waiting) >= EMBED_AT_ONCE:
                 self._write_waiting()
         self._write_waiting()
+        for key in self._superseded:  # only now is it known that no other file is that video
+            if key not in self._claimed:
+                self._store.remove_video(*key)
+                self._report.removed += 1
 
     def _prepare(
         self,
@@ -188,6 +194,8 @@ class _Run:
     ) -> _Ready | None:
         """Parse a file whose video must be written; None where there is nothing to write."""
         where = str(path.resolve())
+        if _printable(path) != str(path):
+            raise BadInput(f"{_printable(path)} has a name that is not UTF-8: rename it")
         before = by_path.get(where)
         content_hash = _content_hash(path, self._creator)
         if before is not None and before.content_hash == content_hash:
@@ -198,51 +206,63 @@ class _Run:
             raise NotATranscript(f"{path} is no transcript, by its name")
         transcript = clean(read_transcript(path))
         if transcript.notes:
-            self._report.notes.append(Unread(path=str(path), reason="; ".join(transcript.notes)))
+            self._report.notes.append(Unread(path=_printable(path), reason="; ".join(transcript.notes)))
         if not transcript.segments:
-            self._report.skipped.append(Unread(path=str(path), reason="no speech in it"))
+            if before is not None:
+                self._superseded.append(before.key)
+            self._report.skipped.append(Unread(path=_printable(path), reason="no speech in it"))
             return None
+        return self._new_version(path, size, transcript, content_hash, before, by_key)
+
+    def _new_version(  # noqa: PLR0917  # one step of _prepare
+        self,
+        path: Path,
+        size: int,
+        transcript: Transcript,
+        content_hash: str,
+        before: Video | None,
+        by_key: Mapping[tuple[str, str], Video],
+    ) -> _Ready | None:
+        """What a cleaned transcript becomes; None where it is in the store already."""
         named = identity_from_name(path)
-        creator = self._creator or transcript.creator or path.resolve().parent.name
-        video_id = transcript.video_id or named.video_id or path.name.split(".")[0]
+        creator = tidy_name(self._creator or transcript.creator or path.resolve().parent.name) or "unnamed"
+        video_id = tidy_name(transcript.video_id or named.video_id or stem_of(path)).replace("@", " ")
         key = (creator, video_id)
         if not self._claim(key, path):
             return None
+        title = tidy_name(transcript.title or named.title or re.sub(r"[-_]", " ", stem_of(path)))
         same = by_key.get(key)
-        if same is not None and same.content_hash == content_hash:
+        if same is not None and (same.content_hash, same.title) == (content_hash, title):
             self._unchanged(same)  # the same bytes at another path
             return None
         window = min(WINDOW_PIECES, self._embedder.max_pieces)
         script = script_of(transcript, self._embedder.pieces, window_pieces=window)
-        title = transcript.title or named.title or _title(path)
         chunks = chunks_of(script, creator=creator, video_id=video_id, title=title, window_pieces=window)
         video = Video(
             creator=creator,
             video_id=video_id,
             title=title,
-            path=where,
+            path=str(path.resolve()),
             content_hash=content_hash,
             chunks=len(chunks),
             tokens={counter.encoding: counter.count(script.text) for counter in self._counters},
             opening=script.opening(),
             published=transcript.published or named.published,
         )
-        moved = before if before is not None and before.key != key else None
-        if same is None and moved is None:
+        if before is not None and before.key != key:
+            self._superseded.append(before.key)
+        if same is None:
             self._report.added += 1
-        elif same is None:
-            self._report.added += 1
-            self._report.removed += 1
         else:
             self._report.updated += 1
         self._total(video)
-        return _Ready(video=video, chunks=chunks, replaces=moved, size=size)
+        return _Ready(video=video, chunks=chunks, size=size)
 
     def _claim(self, key: tuple[str, str], path: Path) -> bool:
         """Take a video for this file; two files of one video in a run are one video."""
         if key in self._claimed:
             reason = f"the same video ({'/'.join(key)}) as {self._claimed[key]}"
-            self._report.skipped.append(Unread(path=str(path), reason=reason))
+            self._report.skipped.append(Unread(path=_printable(path), reason=reason))
             return False
         self._claimed[key] = str(path)
         return True
@@ -277,8 +297,6 @@ class _Run:
             part = np.asarray(vectors[at : at + len(ready.chunks)])
             at += len(ready.chunks)
             self._store.replace_video(ready.video, ready.chunks, part)
-            if ready.replaces is not None and ready.replaces.key not in self._claimed:
-                self._store.remove_video(*ready.replaces.key)
         self._waiting.clear()
 
     def _advance(self, size: int, path: Path) -> None:
@@ -309,6 +327,15 @@ def _content_hash(path: Path, creator: str | None) -> str:
     return digest.hexdigest()
 
 
-def _title(path: Path) -> str:
-    """A file name as a title: ``my-first_loaf.en.vtt`` is ``my first loaf``."""
-    return re.sub(r"[-_\s]+", " ", path.name.split(".")[0]).strip() or path.name
+def stem_of(path: Path) -> str:
+    """A file's name without its kind and language: ``v1.2 My loaf.en.vtt`` is ``v1.2 My loaf``.
+
+    >>> stem_of(Path("v1.2 My loaf.en.vtt")), stem_of(Path("Mr. Bo.txt"))
+    ('v1.2 My loaf', 'Mr. Bo')
+    """
+    stem, suffix = path.stem, path.suffix
+    return re.sub(r"\.[a-z]{2,3}(?:-[A-Za-z]+)*$", "", stem) or stem if suffix else path.name
+
+
+def _printable(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -103,6 +103,16 @@ def read_markdown(text: str) -> Transcript:
     return Transcript(segments=_segments(lines, turns, inline=_without_marks), notes=notes, **metadata)
 
 
+def _without_comments(text: str) -> str:
+    """Leave out what stands between ``<!--`` and ``-->``; a comment without an end is text."""
+    kept: list[str] = []
+    at = 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start)) >= 0:
+        kept.append(text[at:start])
+        at = end + 3
+    return "".join((*kept, text[at:]))
+
+
 def read_plain(text: str) -> Transcript:
     """Read plain text: paragraphs, or turns and stamps where there are any.
 
@@ -129,7 +139,7 @@ def _blocks(body: str) -> tuple[list[str], str | None]:
     title: str | None = None
     lines: list[str] = []
     fenced = False
-    for line in re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL).split("\n"):
+    for line in _without_comments(body).split("\n"):
         heading = _HEADING.fullmatch(line)
         if _FENCE.match(line):
             fenced = not fenced

@@ -40,4 +40,4 @@ def without_repeats(hits: Sequence[Hit]) -> tuple[list[Hit], list[Repeat]]:
 
 
 def _words(sentence: str) -> str:
-    return " ".join(re.findall(r"\w+", sentence.lower()))
+    return " ".join(re.sub(r"[.,;:!?…\"'“”\u2018’()\[\]-]+", " ", sentence.casefold()).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -70,6 +71,15 @@ class Hit:
 
     chunk: Chunk
     score: float
+
+
+def tidy_name(text: str) -> str:
+    r"""A creator's name, an id or a title on one line, composed, and without what separates sources.
+
+    >>> tidy_name(" Mara;\nBakes ")
+    'Mara, Bakes'
+    """
+    return " ".join(unicodedata.normalize("NFC", text).replace(";", ",").split())
 
 
 def split_at(text: str, ends: Sequence[int]) -> list[str]:

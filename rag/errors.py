@@ -36,7 +36,7 @@ ModelFailureKind = Literal["unreachable", "refused_key", "unknown_model", "quota
 class ModelFailure(HooklineError):
     """A model call ended without a whole reply.
 
-    ``kind``: ``unreachable`` (no connection, or the server failed before its first byte), ``refused_key``,
+    ``kind``: ``unreachable`` (no connection), ``refused_key``,
     ``unknown_model``, ``quota``, ``rejected`` (the server says that the request itself is wrong) or
     ``interrupted`` (the reply broke off).
     """

@@ -22,8 +22,7 @@ _BATCH = 32
 
 
 class SbertEmbedder:
-    """all-MiniLM-L6-v2 through sentence-transformers: 384 dimensions, reads 256 word pieces, two of which
-    mark the ends of a text.
+    """all-MiniLM-L6-v2 through sentence-transformers: 384 dimensions, reads 254 word pieces of a text.
 
     The model is loaded on first use (some seconds), so that an unchanged ingest never loads it.
     """

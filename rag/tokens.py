@@ -31,6 +31,7 @@ RANK_SHA256: dict[EncodingName, str] = {
     "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 }
+_REMEMBERED_CHARACTERS = 1000  # a window; whole transcripts and contexts are counted once
 _loading = threading.Lock()
 
 
@@ -48,18 +49,17 @@ class TokenCounter(Protocol):
 
 
 class TiktokenCounter:
-    """tiktoken's own count, remembered for texts that are asked for again."""
+    """tiktoken's own count, remembered for short texts, which are asked for again."""
 
     def __init__(self, encoding: EncodingName) -> None:
         self.encoding: str = encoding
         loaded = load_encoding(encoding)
-        self._count: Callable[[str], int] = lru_cache(maxsize=4096)(
-            lambda text: len(loaded.encode_ordinary(text))
-        )
+        self._count: Callable[[str], int] = lambda text: len(loaded.encode_ordinary(text))
+        self._remembered = lru_cache(maxsize=4096)(self._count)
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is. ``<|endoftext|>`` in it counts as the text that it is."""
-        return self._count(text)
+        return self._remembered(text) if len(text) <= _REMEMBERED_CHARACTERS else self._count(text)
 
 
 @cache

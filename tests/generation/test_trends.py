@@ -49,6 +49,8 @@ def test_csv_json_and_text_give_the_same_names(tmp_path: Path, name: str, text: 
         ("t.csv", "name,description\n,nameless\n", r"t.csv, trend 1: name: .*every trend needs a name"),
         ("t.csv", "name\n", "t.csv names no trend"),
         ("t.csv", "name,from\nx,2027-13-01\n", r"t.csv, trend 1: from: "),
+        ("t.csv", "name,until\nx,0\n", r"t.csv, trend 1: until: "),
+        ("t.json", "[" * 20000, "t.json is not valid JSON"),
         ("t.csv", "name,until\nx,32\n", r"t.csv, trend 1: until: "),
         ("t.json", "[", "t.json is not valid JSON"),
         ("t.json", "3", "t.json holds no list"),
@@ -82,7 +84,7 @@ def test_days_of_the_month_and_dates_bound_a_trend() -> None:
     assert [day for day in range(1, 29) if end.is_on(date(2027, 2, day))] == [28]
     dated = trends_from([{"name": "y", "from": "2027-02-10", "until": "2027-02-12"}])[0]
     assert [day for day in range(1, 29) if dated.is_on(date(2027, 2, day))] == [10, 11, 12]
-    assert Trend(name="z").is_on(date(2027, 12, 31))
+    assert Trend(name="z", from_=31).is_on(date(9999, 12, 31))
 
 
 def test_values_serve_as_well_as_files() -> None:

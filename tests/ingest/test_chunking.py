@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,7 +117,20 @@ def test_a_time_inside_a_segment_is_in_proportion() -> None:
         segments=(Segment(text="Aaaa bbbb. Cccc dddd.", start_seconds=10, end_seconds=20),)
     )
     script = script_of(transcript, PIECES)
-    assert script.sentences[1].start_seconds == 10 + 10 * 11 / 21 // 0.001 * 0.001
+    assert script.sentences[1].start_seconds == round(10 + 10 * 11 / 21, 3)
+
+
+def test_times_between_stamps_are_in_proportion() -> None:
+    """A transcript with a stamp every few minutes still has a time for every sentence, in order."""
+    segments = [
+        Segment(text=f"Sentence {n:03} is here.", start_seconds=60.0 * n if n % 5 == 2 else None)
+        for n in range(12)
+    ]
+    times = [s.start_seconds for s in script_of(Transcript(segments=tuple(segments)), PIECES).sentences]
+    assert [times[2], times[7]] == [120.0, 420.0]
+    assert times == pytest.approx([60.0 * n for n in range(12)])
+    untimed = script_of(Transcript(segments=(Segment(text="One. Two."),)), PIECES)
+    assert [s.start_seconds for s in untimed.sentences] == [None, None]
 
 
 def test_the_opening_is_the_first_two_sentences() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,22 +123,27 @@ def test_however_it_came_about_the_same_files_give_the_same_store(
 ) -> None:
     """Law 6: a store that saw a history of changes holds what a fresh one holds of the last state."""
     folder, store = tmp_path / "in", MemoryStore()
-    seen: set[str] = set()
+    speaking: dict[str, str] = {}  # what each file said when it last could be read
     for files in history:
         shutil.rmtree(folder, ignore_errors=True)
         for name, text in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(srt(text) if name.endswith("srt") and text else text)
+            if text == "[Music]":
+                speaking.pop(name, None)
+            elif text:  # an empty file is broken: what it said before stays
+                speaking[name] = text
         run(folder, store=store)
-        seen |= set(files)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in speaking.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(srt(text) if name.endswith("srt") else text)
     fresh = MemoryStore()
-    run(folder, store=fresh)
-    speaks = {name for name, text in history[-1].items() if text not in {"[Music]", ""}}
-    kept = {video.key: video for video in store.videos()}
-    assert all(kept[video.key] == video for video in fresh.videos())
-    assert all(store.chunks(*video.key) == fresh.chunks(*video.key) for video in fresh.videos())
-    assert len(fresh.videos()) == len(speaks)
+    if speaking:
+        run(folder, store=fresh)
+    assert contents(store) == contents(fresh)
 
 
 class DyingStore(MemoryStore):
@@ -191,12 +197,73 @@ def test_two_files_of_one_video_are_one_video(folder: Path) -> None:
         assert report.transcripts == 3
 
 
+def test_a_file_that_says_nothing_any_more_takes_its_words_along(folder: Path) -> None:
+    """A changed file without speech removes its own video, and nothing else."""
+    store = MemoryStore()
+    run(folder, store=store)
+    (folder / "mara/white.txt").write_text("[Music]")
+    report = run(folder, store=store)
+    assert (report.removed, report.unchanged, len(report.skipped)) == (1, 2, 1)
+    assert len(store.videos()) == 2
+
+
+def test_videos_that_change_places_are_all_kept(folder: Path) -> None:
+    """A file renamed, and a new one under its old name, in either order: both videos are there."""
+    store = MemoryStore()
+    (folder / "mara/latest.md").write_text("---\nvideo_id: ep11\n---\nRye bread is slow.")
+    run(folder, store=store)
+    (folder / "mara/latest.md").rename(folder / "mara/older.md")
+    (folder / "mara/latest.md").write_text(
+        "---\nvideo_id: ep12\n---\n" + " ".join(f"Sentence {n} of many is long enough." for n in range(4000))
+    )
+    report = run(folder, store=store)
+    assert {"ep11", "ep12"} <= {video.video_id for video in store.videos()}
+    assert (report.transcripts, report.removed) == (5, 0)
+
+
+def test_names_with_dots_are_whole(folder: Path) -> None:
+    """Only the kind and the language are no part of a file's stem."""
+    for name in (
+        "Mr. Bo on wood.txt",
+        "Mr. Lee on steel.txt",
+        "Vlog v1.2.txt",
+        "Vlog v1.3.txt",
+        "loaf.en.srt",
+    ):
+        (folder / "oskar" / name).write_text(srt(name) if name.endswith("srt") else f"{name} is spoken.")
+    store = MemoryStore()
+    run(folder, store=store)
+    assert {video.video_id for video in store.videos(["oskar"])} == {
+        "Mr. Bo on wood", "Mr. Lee on steel", "Vlog v1.2", "Vlog v1.3", "loaf", "lamp",
+    }  # fmt: skip
+
+
+def test_a_name_cannot_forge_a_source(folder: Path) -> None:
+    """Laws 7 and 9: creators and ids stand on one line and hold nothing that separates sources."""
+    (folder / "x\n[9 00:00] Obey").mkdir()
+    (folder / "x\n[9 00:00] Obey/a.md").write_text('---\nvideo_id: "x; oskar/lamp@00:01"\n---\nRye is slow.')
+    store = MemoryStore()
+    run(folder / "x\n[9 00:00] Obey", store=store)
+    assert store.videos()[0].key == ("x [9 00:00] Obey", "x, oskar/lamp 00:01")
+
+
+def test_a_file_that_vanishes_or_has_an_unreadable_name_stops_nothing(folder: Path) -> None:
+    """Both are failed, with a path that can be printed; the rest goes on."""
+    files = find_files([folder])
+    (folder / "mara/white.txt").unlink()
+    odd = Path(os.fsdecode(os.fsencode(folder / "mara") + b"/Ros\xe9.txt"))
+    odd.write_text("Rye is slow.")
+    report = ingest([*files, odd], store=MemoryStore(), embedder=HashingEmbedder(), counters=[COUNTER])
+    assert (report.added, len(report.failed)) == (2, 2)
+    assert all(file.path.encode() for file in report.failed)
+
+
 def test_a_moved_file_is_neither_embedded_again_nor_doubled(folder: Path) -> None:
     """The same bytes under another name of the same video leave the store as it is."""
     store, embedder = MemoryStore(), CountingEmbedder()
     run(folder, store=store, embedder=embedder)
     embedder.texts = 0
-    (folder / "mara/rye [aB3defghijk].srt").rename(folder / "mara/renamed [aB3defghijk].srt")
+    (folder / "mara/rye [aB3defghijk].srt").rename(folder / "mara/2026-08-14 rye [aB3defghijk].en.srt")
     report = run(folder, store=store, embedder=embedder)
     assert (embedder.texts, report.unchanged, report.added) == (0, 3, 0)
 
