@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from generation.call import Call, RowWriter, budget_too_small
+from generation.call import Call, RowWriter
 from generation.drafting import Drafter
 from generation.journal import RowJournal
 from generation.model import ChatModel
@@ -14,6 +14,7 @@ from generation.patterns import MeasuredPattern
 from generation.planning import Brief
 from generation.rows import CalendarRow
 from generation.trends import Trend
+from rag.errors import BadInput
 from rag.packing import pack
 from rag.tokens import TokenCounter
 
@@ -22,8 +23,7 @@ from rag.tokens import TokenCounter
 class Calendar:
     """A month's rows, by date, and how they came about.
 
-    ``missing`` are the dates of rows that had to be drafted because the model failed. ``encoding`` is that
-    of the token counts.
+    ``missing`` are the dates of rows that had to be drafted because the model failed.
     """
 
     month: str
@@ -67,17 +67,19 @@ def draft_calendar(
 
     ``kept`` are rows of an earlier run, by slot, that stay as they are.
     """
+    _check_budget(briefs, counter, budget_tokens)
     drafter = Drafter(trends)
     rows: list[CalendarRow] = []
     for brief in briefs:
         row = (kept or {}).get(brief.slot)
         rows.append(row or _drafted(drafter, brief, counter, budget_tokens))
         on_row(rows[-1])
+    drafts = sum(row.status == "drafted" for row in rows)
     return Calendar(
         month=month,
         rows=tuple(rows),
         warnings=(
-            "every row was composed from the creators' own sentences: no model was asked",
+            f"no model was asked: {drafts} of {len(rows)} rows are the creators' own sentences, composed",
             *_warnings(rows),
         ),
     )
@@ -105,6 +107,7 @@ async def write_calendar(
     Raises ``ModelFailure`` if the server cannot be reached, refuses the key or does not know the model
     before its first reply, and ``DoesNotFit`` if not even one slot can be asked for.
     """
+    _check_budget(briefs, counter, budget_tokens)
     writer = RowWriter(
         model=model,
         patterns=patterns,
@@ -135,10 +138,19 @@ async def write_calendar(
 
 def _drafted(drafter: Drafter, brief: Brief, counter: TokenCounter, budget_tokens: int) -> CalendarRow:
     packed = pack(brief.hits, budget_tokens, counter)
-    if not packed.passages:
-        raise budget_too_small(packed)
     lead = [p for p in packed.passages if p.holds(brief.hits[0].chunk)]
     return drafter.draft(brief, [*lead, *(p for p in packed.passages if p not in lead)])
+
+
+def _check_budget(briefs: Sequence[Brief], counter: TokenCounter, budget_tokens: int) -> None:
+    """Raise ``BadInput`` where the budget holds no sentence of some day's evidence; with what would do."""
+    least = [pack(brief.hits, budget_tokens, counter).smallest_tokens for brief in briefs]
+    needed = max((tokens for tokens in least if tokens is not None), default=None)
+    if needed is not None:
+        raise BadInput(
+            f"a budget of {budget_tokens} tokens holds no sentence of some day's evidence: raise --budget to "
+            f"{needed} or more"
+        )
 
 
 def _warnings(rows: Sequence[CalendarRow]) -> list[str]:

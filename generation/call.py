@@ -22,7 +22,7 @@ from generation.planning import Brief
 from generation.prompts import messages, sections
 from generation.rows import CalendarRow, check, reply_schema
 from generation.units import JsonMembers
-from rag.errors import BadInput, DoesNotFit, ModelFailure
+from rag.errors import DoesNotFit, ModelFailure
 from rag.packing import Packed, Passage, pack
 from rag.tokens import TokenCounter
 
@@ -90,7 +90,10 @@ class RowWriter:
                 if failure.kind in _CANNOT_HEAL:
                     return
                 reason = failure.kind
-            except (DoesNotFit, BadInput) as error:
+            except DoesNotFit as error:
+                if asked > 1:
+                    at_once = asked // 2
+                    continue
                 if not self._answered:
                     raise
                 self.warnings.append(str(error))
@@ -103,20 +106,23 @@ class RowWriter:
     def _cost_of_a_row(self) -> int:
         return sum(self._row_tokens) // len(self._row_tokens) if self._row_tokens else ROW_TOKENS
 
+    def _content_tokens(self, rows: int) -> int:
+        """What ``rows`` rows need: by what they cost so far, under the cap as long as nothing was measured."""
+        needed = int(rows * self._cost_of_a_row() * _HEADROOM) + 100
+        return needed if self._row_tokens else min(content_cap(rows), needed)
+
     def _batch(self, briefs: Sequence[Brief]) -> tuple[list[Brief], Packed]:
         """As many of ``briefs`` as the budget gives evidence, and that evidence.
 
         Every slot's leading passage comes before any slot's second.
         """
-        for count in range(len(briefs), 0, -1):
-            batch = list(briefs[:count])
-            in_turn = [
-                hit for hits in zip_longest(*(b.hits for b in batch)) for hit in hits if hit is not None
-            ]
+        batch = list(briefs)
+        while True:
+            in_turn = [h for hits in zip_longest(*(b.hits for b in batch)) for h in hits if h is not None]
             packed = pack(in_turn, self.budget_tokens, self.counter)
-            if all(_passages_of(brief, packed) for brief in batch):
+            if len(batch) == 1 or all(_passages_of(brief, packed) for brief in batch):
                 return batch, packed
-        raise budget_too_small(packed)
+            batch.pop()
 
     async def _call(self, batch: Sequence[Brief], packed: Packed) -> str:
         """One request; its rows are kept as they arrive. Returns the finish reason."""
@@ -137,10 +143,7 @@ class RowWriter:
             prompt_tokens=prompt_tokens(prompt, response_schema, self.counter),
             limits=limits,
             margin_tokens=SUPPLEMENT_MARGIN_TOKENS if self.calls else MARGIN_TOKENS,
-            content_tokens=min(
-                content_cap(len(batch)),
-                int(len(batch) * self._cost_of_a_row() * _HEADROOM) + 100,
-            ),
+            content_tokens=self._content_tokens(len(batch)),
             reasoning_tokens=REASONING_TOKENS if limits.reasons else 0,
             minimum_tokens=self._cost_of_a_row(),
         )
@@ -223,11 +226,3 @@ def _passages_of(brief: Brief, packed: Packed) -> dict[int, Passage]:
         for passage in packed.passages
         if any(passage.holds(hit.chunk) for hit in brief.hits)
     }
-
-
-def budget_too_small(packed: Packed) -> BadInput:
-    """The error for evidence of which the budget holds no sentence, with the budget that would do."""
-    return BadInput(
-        f"a budget of {packed.budget_tokens} tokens holds no sentence of the evidence: raise --budget to "
-        f"{packed.smallest_tokens} or more"
-    )

@@ -120,8 +120,9 @@ class Drafter:
             for hook in _short_forms(sentence.text)
             if hook not in self._used
         ]
-        if not choices:
-            return " ".join(said[0].text.split()[:HOOK_WORDS]), said[0]
+        if not choices:  # speech without marks: the first words that no other day opens with
+            begun = [(_first_words(sentence.text), sentence) for sentence in said]
+            return next((pair for pair in begun if pair[0] not in self._used), begun[0])
         order = {sentence.text: place for place, sentence in enumerate(said)}
         return max(
             choices,
@@ -130,8 +131,8 @@ class Drafter:
 
     def _title(self, said: Sequence[_Sentence], brief: Brief, hook: str, about: set[str]) -> str:
         """The video's own title the first time it is used, then a sentence that can head a post."""
-        title = " ".join(said[0].passage.title.split())
-        if title not in self._used and len(title) <= TITLE_CHARACTERS:
+        title = said[0].passage.title
+        if title and title not in self._used and len(title) <= TITLE_CHARACTERS:
             return title
         heads = [
             s.text.rstrip(".")
@@ -202,9 +203,15 @@ def _body(said: Sequence[_Sentence], opener: _Sentence) -> list[_Sentence]:
     return body
 
 
+def _first_words(text: str) -> str:
+    """At most twelve words, and no longer than a title, for scripts that write without spaces."""
+    words = " ".join(text.split()[:HOOK_WORDS])
+    return words if len(words) <= TITLE_CHARACTERS else words[:TITLE_CHARACTERS].rsplit(" ", 1)[0]
+
+
 def _short_forms(sentence: str) -> Iterator[str]:
     """A sentence short enough to hook, or its first clause where that says something alone."""
-    if len(sentence.split()) <= HOOK_WORDS:
+    if len(sentence.split()) <= HOOK_WORDS and len(sentence) <= TITLE_CHARACTERS:
         yield sentence
         return
     first = re.split(r"\s*[,;:–—]\s+", sentence, maxsplit=1)[0]

@@ -75,6 +75,7 @@ def to_html(calendar: Calendar) -> str:
         blank_days=days_of(first)[0].weekday(),
         rows=rows,
         calendar=calendar,
+        drafts=sum(row.status == "drafted" for row in calendar.rows),
         creators=sorted({source.split("/")[0] for row in calendar.rows for source in row.sources}),
         formats=sorted({row.format for row in calendar.rows}),
     )

@@ -106,9 +106,9 @@ def _root(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the calendar goes.")] = Path(
-        "demo"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where the calendar goes, in place of the last one.")
+    ] = Path("demo"),
     store: Store = None,
     model: Model = None,
     base_url: BaseUrl = None,
@@ -116,7 +116,7 @@ def demo(
     """Do the main job on the sample data: ingest, plan next month, write the calendar."""
     from hookline import commands  # noqa: PLC0415
 
-    settings = _settings(store=store, model=model or "offline", base_url=base_url)
+    settings = _settings(store=store or ".hookline/demo", model=model or "offline", base_url=base_url)
     raise typer.Exit(commands.demo(settings, out))
 
 

@@ -58,8 +58,9 @@ def next_month(today: date) -> str:
 
 def ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None, as_json: bool) -> int:
     """Bring the store up to date with ``paths`` and report."""
+    encoding = wiring.counter(settings).encoding  # an unknown model is found before anything is written
     report = _ingest(settings, paths, creator=creator)
-    tokens = report.tokens[wiring.counter(settings).encoding]
+    tokens = report.tokens[encoding]
     if as_json:
         _print_json({**asdict(report), "tokens": tokens, "seconds": round(report.seconds, 3)})
     else:
@@ -184,8 +185,7 @@ def calendar(
     paths = list(dict.fromkeys(out or (Path(f"calendar-{month}.csv"), Path(f"calendar-{month}.html"))))
     for path in paths:
         exporter_for(path)
-        if path.is_dir() or not (path.parent.is_dir() or not path.parent.exists()):
-            raise BadInput(f"{path} cannot be written: name a file in a folder")
+        wiring.check_writable(path)
         if path.exists() and not (overwrite or resume):
             raise BadInput(f"{path} exists: use --overwrite to replace it, or another --out")
     with views.row_progress(month) as on_row:

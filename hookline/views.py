@@ -101,7 +101,7 @@ def ingest_report(report: Report, tokens: int, store: str) -> None:
     """What an ingest did, and what it could not do and why."""
     for kind, files in (("failed", report.failed), ("skipped", report.skipped), ("note", report.notes)):
         for file in files:
-            say(f"{kind}: {file.path}: {file.reason}")
+            say(f"{kind}: {file.reason if file.path in file.reason else f'{file.path}: {file.reason}'}")
     print(
         f"{report.transcripts} transcripts, {report.chunks} chunks, {tokens} tokens in {store}: {report.added} "
         f"added, {report.updated} updated, {report.unchanged} unchanged, {report.removed} removed, "

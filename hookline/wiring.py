@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -84,10 +85,21 @@ def retriever(settings: Settings, store: Store, embedder: Embedder) -> Retriever
 
 
 def journal(settings: Settings, month: str) -> RowJournal:
-    """Where the rows of ``month`` are kept as they come."""
+    """Where the rows of ``month`` are kept as they come; ``BadInput`` if it cannot be written."""
     from generation.journal import RowJournal  # noqa: PLC0415  # start-up
 
-    return RowJournal(Path(settings.journal) / f"calendar-{month}.jsonl")
+    path = Path(settings.journal) / f"calendar-{month}.jsonl"
+    check_writable(path)
+    return RowJournal(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise ``BadInput`` if a file could not be written at ``path``, without making anything."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"{path} cannot be written: name a file in a folder that can be")
 
 
 def chat_model(settings: Settings) -> ChatModel | None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from rag.embedding import Vectors
 
 LOCK_WAIT_SECONDS = 10.0
+_ABANDONED_SECONDS = 3600.0
 _VIDEOS = "hookline-videos"
 _UNFINISHED = "hookline-unfinished"
 _CHUNKS = "hookline-chunks-"
@@ -52,7 +55,7 @@ def embedded_exists(path: Path) -> bool:
 class ChromaStore:
     """A store of one embedding model in Chroma. Opening it with another model is refused.
 
-    ``location`` is a folder, made on the first write, or the URL of a Chroma server. ``on_wait`` is called
+    ``location`` is a folder, made here if need be, or the URL of a Chroma server. ``on_wait`` is called
     with one line when another process holds the write lock and the wait begins.
     """
 
@@ -68,6 +71,10 @@ class ChromaStore:
         self._embedding_model = embedding_model
         self._on_wait = on_wait
         self._lock_wait_seconds = lock_wait_seconds
+        if isinstance(location, Path) and not embedded_exists(location):
+            location.mkdir(parents=True, exist_ok=True)
+            with self._locked(location):  # two processes that make one store at once break it
+                _connect(location).heartbeat()
         self._client = _connect(location)
         self._opened: dict[str, Collection] = {}
         self._videos = self._collection(_VIDEOS, {"embedding_model": embedding_model})
@@ -96,14 +103,21 @@ class ChromaStore:
     def writing(self) -> Iterator[None]:
         """Hold the store for writing, and first mend what a killed writer left.
 
-        Waits ``lock_wait_seconds`` for another process, then raises ``StoreBusy``. A server does its own
-        locking. A crash releases the lock: it belongs to the process, not to the file.
+        Waits ``lock_wait_seconds`` for another process, then raises ``StoreBusy``. A crash releases the
+        lock: it belongs to the process, not to the file. A server takes several writers; there only what was
+        begun more than an hour ago is taken for abandoned.
         """
-        if not isinstance(self.location, Path):
-            self._mend()
+        if isinstance(self.location, Path):
+            with self._locked(self.location):
+                self._mend(begun_before=math.inf)
+                yield
+        else:
+            self._mend(begun_before=time.time() - _ABANDONED_SECONDS)
             yield
-            return
-        lock = FileLock(self.location / "hookline.lock")
+
+    @contextmanager
+    def _locked(self, folder: Path) -> Iterator[None]:
+        lock = FileLock(folder / "hookline.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -118,13 +132,14 @@ class ChromaStore:
                     f"another process is writing the store {self.location}: wait for it to end, and try again"
                 ) from None
         try:
-            self._mend()
             yield
         finally:
             lock.release()
 
-    def _mend(self) -> None:
+    def _mend(self, *, begun_before: float) -> None:
         for mark in _rows(self._unfinished.get(include=["metadatas"])):
+            if mark["begun"] >= begun_before:
+                continue
             creator, video_id = mark["creator"], mark["video_id"]
             self._drop_other_versions(creator, video_id, keep=self._version(creator, video_id))
             self._unfinished.delete(ids=[_key(creator, video_id)])
@@ -148,10 +163,9 @@ class ChromaStore:
             self._client.delete_collection(chunks.name)
             del self._opened[chunks.name]
 
-    def videos(self, creators: Sequence[str] | None = None) -> list[Video]:
-        """Every complete video, or those of ``creators``, by creator and id."""
-        where: Any = None if creators is None else {"creator": {"$in": list(creators)}}
-        found = self._videos.get(where=where, include=["metadatas", "documents"])
+    def videos(self) -> list[Video]:
+        """Every complete video, by creator and id."""
+        found = self._videos.get(include=["metadatas", "documents"])
         videos = [
             Video(
                 creator=row["creator"],
@@ -175,7 +189,7 @@ class ChromaStore:
         self._unfinished.upsert(
             ids=[key],
             embeddings=_NO_VECTOR,
-            metadatas=[{"creator": video.creator, "video_id": video.video_id}],
+            metadatas=[{"creator": video.creator, "video_id": video.video_id, "begun": time.time()}],
         )
         collection = self._chunks_of(video.creator)
         step = self._client.get_max_batch_size()
@@ -209,7 +223,9 @@ class ChromaStore:
         if self._version(creator, video_id) is None:
             return
         self._unfinished.upsert(
-            ids=[key], embeddings=_NO_VECTOR, metadatas=[{"creator": creator, "video_id": video_id}]
+            ids=[key],
+            embeddings=_NO_VECTOR,
+            metadatas=[{"creator": creator, "video_id": video_id, "begun": time.time()}],
         )
         self._videos.delete(ids=[key])
         self._drop_other_versions(creator, video_id, keep=None)

@@ -19,8 +19,8 @@ class Store(Protocol):
         """Hold the store for writing; one process at a time. Raises ``StoreBusy`` when waited too long."""
         ...
 
-    def videos(self, creators: Sequence[str] | None = None) -> list[Video]:
-        """Every complete video, or those of ``creators``, by creator and id."""
+    def videos(self) -> list[Video]:
+        """Every complete video, by creator and id."""
         ...
 
     def replace_video(self, video: Video, chunks: Sequence[Chunk], vectors: Vectors) -> None:
@@ -42,7 +42,7 @@ class Store(Protocol):
     def search(self, vector: Vectors, *, limit: int, creators: Sequence[str] | None = None) -> list[Hit]:
         """The ``limit`` nearest chunks of each creator, best first, ties by chunk id.
 
-        The limit holds a creator, so that a talkative creator cannot crowd out the others.
+        ``creators`` restricts whose; None is everybody's, an empty list nobody's. The limit holds a creator, so that a talkative creator cannot crowd out the others.
         """
         ...
 
@@ -69,13 +69,9 @@ class MemoryStore:
         """Nothing to hold: a process's own memory has one writer."""
         yield
 
-    def videos(self, creators: Sequence[str] | None = None) -> list[Video]:
-        """Every video, or those of ``creators``, by creator and id."""
-        return [
-            video
-            for _, video in sorted(self._videos.items())
-            if creators is None or video.creator in creators
-        ]
+    def videos(self) -> list[Video]:
+        """Every video, by creator and id."""
+        return [video for _, video in sorted(self._videos.items())]
 
     def replace_video(self, video: Video, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Make ``chunks`` the chunks of ``video``."""

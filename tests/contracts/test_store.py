@@ -145,7 +145,7 @@ def test_a_removed_video_is_gone(store: Store) -> None:
         store.remove_video("mara", "v1")
     assert found(store, "rye bread") == ["rye whisky"]
     assert store.chunks("mara", "v1") == []
-    assert [video.creator for video in store.videos(["mara", "oskar"])] == ["oskar"]
+    assert [video.creator for video in store.videos()] == ["oskar"]
 
 
 def test_any_name_serves_as_a_creator(store: Store) -> None:
@@ -175,6 +175,44 @@ def test_a_server_that_is_not_there_is_bad_input() -> None:
     """The error names the URL and how to start one."""
     with pytest.raises(BadInput, match=r"no Chroma server answers at http://127\.0\.0\.1:9: start one"):
         ChromaStore("http://127.0.0.1:9", embedding_model="any")
+
+
+OPENER = """
+import sys, time
+from pathlib import Path
+from rag.chroma import ChromaStore
+while time.time() < float(sys.argv[2]):
+    pass
+print(ChromaStore(Path(sys.argv[1]), embedding_model="hashing-256").videos())
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_may_make_one_store(tmp_path: Path) -> None:
+    """Opened for the first time by two at once, both find an empty store."""
+    at = str(time.time() + 4)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, tmp_path / "s", at], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    assert [process.communicate(timeout=60)[0] for process in both] == ["[]\n", "[]\n"]
+
+
+def test_a_live_writer_of_a_server_is_left_alone(server: str) -> None:
+    """On a server, which takes several writers, a second one does not take the first one's work for abandoned."""
+    first = ChromaStore(server, embedding_model=EMBEDDER.name)
+    second = ChromaStore(server, embedding_model=EMBEDDER.name)
+    video, chunks, vectors = video_of(["rye bread"], creator="live")
+
+    class Interrupting(list[Chunk]):
+        def __len__(self) -> int:
+            with second.writing():
+                return super().__len__()
+
+    first.replace_video(video, Interrupting(chunks), vectors)
+    assert [chunk.text for chunk in first.chunks("live", "v1")] == ["rye bread"]
 
 
 WRITER = """

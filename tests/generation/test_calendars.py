@@ -59,8 +59,15 @@ class WritingModel(ScriptedModel):
     def __init__(self, cuts: Sequence[int | ModelFailure | None] = (), *, limits: Any = LIMITS) -> None:
         super().__init__(limits=limits, replies=[])
         self.cuts = list(cuts)
+        self.scripted: list[str] = []
+        self.replies_given: list[str] = []
 
     async def stream(self, request: ChatRequest) -> Any:
+        if self.scripted:
+            self.replies.append(self.scripted.pop(0))
+            async for event in super().stream(request):
+                yield event
+            return
         cut = self.cuts.pop(0) if self.cuts else None
         if isinstance(cut, ModelFailure):
             self.replies.append(cut)
@@ -68,6 +75,7 @@ class WritingModel(ScriptedModel):
             slots = asked_for(request)
             text = json.dumps({str(slot): row(slot, [numbers[0]]) for slot, numbers in slots.items()})
             whole = cut is None or cut >= len(text)
+            self.replies_given.append(text[:cut])
             self.replies.append(text if whole else (text[:cut], ModelFailure("cut", kind="interrupted")))
         async for event in super().stream(request):
             yield event
@@ -208,15 +216,7 @@ def test_rows_are_checked_and_asked_for_again(briefs: list[Brief], store: Memory
         + ', "2": {}}'
     )
     model = WritingModel()
-    model.replies = [first]
-    real = model.stream
-
-    async def stream(request: ChatRequest) -> Any:
-        source = real(request) if model.requests else ScriptedModel.stream(model, request)
-        async for event in source:
-            yield event
-
-    model.stream = stream  # type: ignore[method-assign]
+    model.scripted = [first]
     calendar = written(briefs, model, store)
     assert calendar.status == "complete"
     assert any("2027-02-01: a row was refused: hook: 13 words" in warning for warning in calendar.warnings)
@@ -261,7 +261,7 @@ def test_a_prompt_that_grows_too_large_ends_partial(briefs: list[Brief], store: 
     sizes = [prompt_tokens(r.messages, r.response_schema, COUNTER) for r in model.requests]
     window = sizes[0] + 2000 + 330 + 1  # the first fits by a token
     small = WritingModel(limits=replace(LIMITS, context_window=window))
-    grown = [replace(b, trend="a long name " * 300 if b.slot > 6 else b.trend) for b in briefs]
+    grown = [replace(b, trend="a long name " * 3000 if b.slot > 6 else b.trend) for b in briefs]
     calendar = written(grown, small, store)
     assert calendar.status == "partial"
     assert [r.status for r in calendar.rows[:1]] == ["generated"]
@@ -296,8 +296,51 @@ def test_drafts_are_the_creators_words(briefs: list[Brief]) -> None:
 
 def test_a_budget_too_small_for_a_draft_says_what_would_do(briefs: list[Brief]) -> None:
     """The least budget is named, and it is enough."""
-    with pytest.raises(BadInput, match=r"raise --budget to \d+ or more"):
+    with pytest.raises(BadInput, match=r"raise --budget to \d+ or more") as raised:
         draft_calendar("2027-02", briefs, trends=TRENDS, counter=COUNTER, budget_tokens=4)
+    found = re.search(r"to (\d+) or", str(raised.value))
+    assert found is not None
+    enough = int(found[1])
+    draft_calendar("2027-02", briefs, trends=TRENDS, counter=COUNTER, budget_tokens=enough)
+    with pytest.raises(BadInput):
+        draft_calendar("2027-02", briefs, trends=TRENDS, counter=COUNTER, budget_tokens=enough - 1)
+
+
+def test_a_budget_too_small_is_found_before_anything_is_paid(briefs: list[Brief], store: MemoryStore) -> None:
+    """With a model as well: no request leaves."""
+    model = WritingModel()
+    with pytest.raises(BadInput, match="raise --budget to"):
+        written(briefs, model, store, budget=15)
+    assert model.requests == []
+
+
+@given(st.integers(1, 6000))
+def test_every_row_that_arrived_whole_is_kept(briefs: list[Brief], store: MemoryStore, cut: int) -> None:
+    """Law 4: of a reply that broke off anywhere, exactly the rows whose text was whole are kept."""
+    model = WritingModel([cut, *[ModelFailure("gone", kind="unreachable")] * 9])
+    calendar = written(briefs, model, store)
+    reply = model.replies_given[0]
+    whole = [
+        slot
+        for slot, numbers in asked_for(model.requests[0]).items()
+        if json.dumps({str(slot): row(slot, [numbers[0]])})[1:-1] in reply
+    ]
+    assert [int(r.date[-2:]) for r in calendar.rows if r.status == "generated"] == whole
+
+
+def test_a_row_that_costs_more_than_the_cap_still_fits(briefs: list[Brief], store: MemoryStore) -> None:
+    """Once a row was measured, what it costs counts, not the cap that stood in for it."""
+    model = WritingModel()
+    long = json.dumps({"1": row(1, script="word " * 3600)})
+    model.scripted = [long]
+    calendar = written(briefs, model, store)
+    assert calendar.status == "complete"
+
+
+def test_calls_are_made_smaller_until_they_fit(briefs: list[Brief], store: MemoryStore) -> None:
+    """A window too small for six slots may hold one."""
+    calendar = written(briefs, WritingModel(limits=replace(LIMITS, context_window=4300)), store)
+    assert calendar.status == "complete"
 
 
 def test_the_ledger_adds_up(briefs: list[Brief], store: MemoryStore) -> None:

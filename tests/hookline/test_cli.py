@@ -243,6 +243,11 @@ def test_a_run_that_ended_early_is_resumed_without_paying_twice(
 BAD = [
     (["ingest", "nowhere"], "nowhere does not exist"),
     (["ingest", "empty.srt"], "empty"),
+    (["ingest", str(DATA / "creators/oskar-fixes"), "--model", "gpt-9"], "unknown model 'gpt-9'"),
+    (
+        ["calendar", "--month", "2027-02", "--trends", TRENDS, "--out", "taken.csv/a/c.csv"],
+        "cannot be written",
+    ),
     (["ingest", "secret.srt"], "secret.srt"),
     (["search", "bread", "--store", "none"], "the store none is empty: fill it with 'hookline ingest PATH'"),
     (["creators", "--store", "none"], "the store none is empty"),
@@ -333,6 +338,15 @@ def test_models_shows_limits_and_prices(hookline: Any) -> None:
     assert hookline("models", "offline").code == 0
 
 
+def test_other_programs_variables_are_not_ours(
+    hookline: Any, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``API_KEY`` and ``BASE_URL`` are somebody else's: without our own names the model stays offline."""
+    monkeypatch.setenv("API_KEY", "foreign")
+    monkeypatch.setenv("BASE_URL", "http://127.0.0.1:9")
+    assert calendar(hookline, filled).json["calls"] == []
+
+
 def test_settings_come_from_flags_then_environment_then_file(
     hookline: Any, filled: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,15 +391,15 @@ def test_the_demo_opens_no_connection_to_the_outside(workplace: Path) -> None:
     guard = workplace / "guard"
     guard.mkdir()
     (guard / "sitecustomize.py").write_text(
-        "import socket\n"
+        "import os, socket, sys\n"
         "real = socket.socket.connect\n"
         "def connect(self, address):\n"
         "    if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith('127.'):\n"
-        "        raise SystemExit(f'connects to {address}')\n"
+        "        print('connects to', address, file=sys.stderr); os._exit(77)\n"
         "    return real(self, address)\n"
         "socket.socket.connect = connect\n"
         "def resolve(*args, **kwargs):\n"
-        "    raise SystemExit(f'resolves {args}')\n"
+        "    print('resolves', args, file=sys.stderr); os._exit(77)\n"
         "socket.getaddrinfo = resolve\n"
     )
     environment = os.environ | {"PYTHONPATH": str(guard)}
