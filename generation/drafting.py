@@ -22,7 +22,7 @@ from generation.trends import EVERGREEN, Trend
 from rag.packing import Passage
 
 _BODY_WORDS = 115
-_MIN_CLAUSE_WORDS = 4
+_MIN_CLAUSE_WORDS = 5
 _CAPTION_CHARACTERS = 200
 _TAG_WORDS = 4
 # a clause that begins so is half a thought without the next one
