@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -24,7 +25,9 @@ def blocks(language: str) -> list[str]:
 @pytest.mark.slow
 def test_the_readmes_commands_and_python_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every ``$`` line exits with 0, in order, and then every Python block runs."""
-    (workplace / "data").symlink_to(DATA)
+    for name in ("oskar-fixes", "mara-bakes", "quiet-counter"):  # half of them: what is shown needs no more
+        shutil.copytree(DATA / "creators" / name, workplace / "data" / "creators" / name)
+    (workplace / "data" / "trends.csv").symlink_to(DATA / "trends.csv")
     commands = [
         line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")
     ]
