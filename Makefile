@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test check setup lock clean
 
+# bytecode is kept: without it every start compiles torch's and transformers' modules anew, 15 s
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 HYPOTHESIS_PROFILE ?= $(if $(filter true,$(CI)),ci,dev)
 export HYPOTHESIS_PROFILE

@@ -193,7 +193,6 @@ def install_with_uv(environment: Mapping[str, str]) -> None:
         UV,
         "pip",
         "install",
-        "--compile-bytecode",
         "--python",
         PYTHON,
         "--build-constraints",
