@@ -175,7 +175,8 @@ class RowWriter:
                 cost_usd=limits.cost_usd(input_tokens=paid_in, output_tokens=paid_out),
             )
             self.calls.append(call)
-            self.on_call(call)
+            if self._answered:  # what fails before the first reply is raised, and said there
+                self.on_call(call)
         return finished.reason
 
     def keep(self, brief: Brief, row: CalendarRow, tokens: int) -> None:

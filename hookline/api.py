@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,7 +59,7 @@ def generate_calendar(
     journal = wiring.journal(settings, month)
     kept = journal.rows(briefs) if resume else {}
     if model is None:
-        return draft_calendar(
+        calendar = draft_calendar(
             month,
             briefs,
             trends=wanted,
@@ -67,7 +68,8 @@ def generate_calendar(
             kept=kept,
             on_row=on_row,
         )
-    return _run(
+        return _with_unused(calendar, wanted)
+    calendar = _run(
         write_calendar(
             month,
             briefs,
@@ -82,6 +84,18 @@ def generate_calendar(
             on_call=on_call,
         )
     )
+    return _with_unused(calendar, wanted)
+
+
+def _with_unused(calendar: Calendar, trends: Sequence[Trend]) -> Calendar:
+    """Say which trends have no row (law 3)."""
+    used = {row.trend for row in calendar.rows}
+    unused = tuple(
+        f"trend {trend.name!r} has no row: nothing near it was said, or its days were taken"
+        for trend in trends
+        if trend.name not in used
+    )
+    return replace(calendar, warnings=calendar.warnings + unused)
 
 
 def content_for_trends(

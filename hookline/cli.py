@@ -67,6 +67,9 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         _say("stopped")
         return 130
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error, file=sys.stderr)
+        return USAGE
     if hasattr(error, "format_message"):  # the parser's own: wrong usage
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "hookline"

@@ -186,7 +186,7 @@ def calendar(
     for path in paths:
         exporter_for(path)
         wiring.check_writable(path)
-        if path.exists() and not (overwrite or resume):
+        if path.exists() and not (overwrite or (resume and _is_a_calendar(path))):
             raise BadInput(f"{path} exists: use --overwrite to replace it, or another --out")
     with views.row_progress(month) as on_row:
         written = generate_calendar(
@@ -199,6 +199,11 @@ def calendar(
             on_call=views.call_line,
         )
     _write(written, paths)
+    if resume:
+        generated = sum(row.status == "generated" for row in written.rows)
+        views.say(
+            f"{generated - sum(call.units_kept for call in written.calls)} rows of an earlier run were kept"
+        )
     if as_json:
         _print_json(report(written, out=[str(path) for path in paths]))
     else:
@@ -206,6 +211,13 @@ def calendar(
             print(path)
     views.calendar_report(written)
     return PARTIAL if written.missing else DONE
+
+
+def _is_a_calendar(path: Path) -> bool:
+    """Whether a file that exists was written here: ``--resume`` replaces nothing else."""
+    marks = {".csv": "date,format,trend,pattern", ".json": '"month"', ".html": "<title>Content calendar"}
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return marks[path.suffix.lower()] in file.read(400)
 
 
 def _write(calendar: Calendar, paths: Sequence[Path]) -> None:

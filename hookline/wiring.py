@@ -52,6 +52,10 @@ def open_store(
     location: Path | str = settings.store
     if urlsplit(settings.store).scheme not in {"http", "https"}:
         location = Path(settings.store)
+        if location.is_file() or "://" in settings.store:
+            raise BadInput(
+                f"the store {settings.store} is neither a folder nor an http(s) URL: choose another --store"
+            )
         if not to_write and not embedded_exists(location):
             raise _empty(settings)
     return ChromaStore(location, embedding_model=embedder.name, on_wait=on_wait)

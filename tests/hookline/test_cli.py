@@ -267,6 +267,11 @@ BAD = [
     (["calendar", "--month", "2027-02", "--trends", TRENDS, "--base-url", "nowhere"], "base URL 'nowhere'"),
     (["calendar", "--month", "2027-02", "--trends", TRENDS, "--budget", "5"], "raise --budget to"),
     (["models", "gpt-9"], "unknown model 'gpt-9'"),
+    (["search", "lamp", "--store", "taken.csv"], "neither a folder nor an http(s) URL"),
+    (
+        ["calendar", "--month", "2027-02", "--trends", TRENDS, "--resume", "--out", "taken.csv"],
+        "taken.csv exists",
+    ),
     (["calender"], "No such command 'calender'"),
     (["search"], "Missing argument 'QUERY'"),
     (["search", "x", "--nonsense"], "No such option"),
@@ -303,7 +308,17 @@ def test_a_server_that_is_not_there_is_bad_input(hookline: Any, filled: str, wor
     result = calendar(hookline, filled, "--model", "gpt-4o-mini", "--base-url", url)
     assert result.code == 2
     assert f"no answer from {url}" in result.err
+    assert result.err.count("\n") == 1
     assert list(workplace.iterdir()) == []
+
+
+def test_a_trend_without_a_row_is_said(hookline: Any, filled: str, workplace: Path) -> None:
+    """Law 3: a trend that nothing was said about is a warning, not a silence."""
+    (workplace / "t.txt").write_text("Toaster repair\nQuantum chromodynamics\n")
+    result = hookline("calendar", "--month", "2027-02", "--trends", "t.txt", "--store", filled, "--json")
+    assert [w for w in result.json["warnings"] if "has no row" in w] == [
+        "trend 'Quantum chromodynamics' has no row: nothing near it was said, or its days were taken"
+    ]
 
 
 def test_a_refused_key_and_an_unknown_model_are_bad_input(
