@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from generation.call import Call, RowWriter
+from generation.budget import Bounds
+from generation.call import MAX_RETRIES, Call, complete
 from generation.drafting import Drafter
 from generation.journal import RowJournal
+from generation.learned import Memory
 from generation.model import ChatModel
 from generation.patterns import MeasuredPattern
 from generation.planning import Brief
+from generation.row_writing import RowTask
 from generation.rows import CalendarRow
 from generation.trends import Trend
 from rag.errors import BadInput
 from rag.packing import pack
+from rag.retry import RetryPolicy
 from rag.tokens import TokenCounter
 
 
@@ -96,43 +100,57 @@ async def write_calendar(
     budget_tokens: int,
     kept: Mapping[int, CalendarRow] | None = None,
     journal: RowJournal | None = None,
+    memory: Memory | None = None,
+    bounds: Bounds | None = None,
+    max_retries: int = MAX_RETRIES,
+    retry: RetryPolicy | None = None,
     on_row: Callable[[CalendarRow], None] = lambda _: None,
     on_call: Callable[[Call], None] = lambda _: None,
 ) -> Calendar:
     """Every row of ``briefs``, written by ``model``; drafted where it fails, and then listed as missing.
 
     ``kept`` are rows of an earlier run, by slot, that are not asked for again. Each new row goes into
-    ``journal`` the moment it is whole. ``on_row`` is called with each row, ``on_call`` with each line of
-    the ledger.
+    ``journal`` the moment it is whole. ``memory``, ``bounds``, ``max_retries`` and ``retry`` are those of
+    ``complete``. ``on_row`` is called with each row, ``on_call`` with each line of the ledger.
     Raises ``ModelFailure`` if the server cannot be reached, refuses the key or does not know the model
     before its first reply, and ``DoesNotFit`` if not even one slot can be asked for.
     """
     _check_budget(briefs, counter, budget_tokens)
-    writer = RowWriter(
-        model=model,
+    task = RowTask(
+        briefs=briefs,
         patterns=patterns,
         counter=counter,
         budget_tokens=budget_tokens,
+        limits=lambda: model.limits,
         journal=journal,
         on_row=on_row,
-        on_call=on_call,
         rows=dict(kept or {}),
     )
-    for row in writer.rows.values():
+    for row in task.rows.values():
         on_row(row)
-    await writer.run(briefs)
-    left = [brief for brief in briefs if brief.slot not in writer.rows]
+    outcome = await complete(
+        task,
+        model,
+        counter=counter,
+        memory=memory,
+        bounds=bounds,
+        max_retries=max_retries,
+        retry=retry,
+        on_call=on_call,
+    )
+    left = [brief for brief in briefs if brief.slot not in task.rows]
     drafter = Drafter(trends)
     for brief in left:
-        writer.rows[brief.slot] = _drafted(drafter, brief, counter, budget_tokens)
-        on_row(writer.rows[brief.slot])
-    rows = tuple(writer.rows[brief.slot] for brief in briefs)
+        task.rows[brief.slot] = _drafted(drafter, brief, counter, budget_tokens)
+        on_row(task.rows[brief.slot])
+    rows = tuple(task.rows[brief.slot] for brief in briefs)
+    salvaged = [] if outcome.why is None else [f"{len(left)} rows are missing: {outcome.why}"]
     return Calendar(
         month=month,
         rows=rows,
         missing=tuple(brief.day.isoformat() for brief in left),
-        calls=tuple(writer.calls),
-        warnings=(*writer.warnings, *_warnings(rows)),
+        calls=outcome.calls,
+        warnings=(*outcome.warnings, *salvaged, *_warnings(rows)),
     )
 
 

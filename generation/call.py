@@ -1,229 +1,500 @@
-"""The loop: fit, call, keep every row that is whole, and go on with what is missing."""
+"""The loop under every model call: fit, call, keep every complete unit, and go on with what is missing.
+
+A reply that was cut, a lost connection, a time limit and a deadline share one path: what is whole is kept,
+and the next move asks for the rest.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import zip_longest
-from typing import Literal
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
 
 from generation.budget import (
     MARGIN_TOKENS,
     REASONING_TOKENS,
     SUPPLEMENT_MARGIN_TOKENS,
-    content_cap,
+    Bounds,
+    Fit,
+    Spent,
     fit,
 )
-from generation.journal import RowJournal
-from generation.model import ChatModel, ChatRequest, Finished, prompt_tokens
-from generation.patterns import MeasuredPattern
-from generation.planning import Brief
-from generation.prompts import messages, sections
-from generation.rows import CalendarRow, check, reply_schema
-from generation.units import JsonMembers
-from rag.errors import DoesNotFit, ModelFailure
-from rag.packing import Packed, Passage, pack
+from generation.learned import Costs, Memory
+from generation.model import ChatModel, ChatRequest, Finished, PromptTokens
+from generation.moves import Ended, Move, Strategy, next_move
+from generation.prompts import Section, messages
+from generation.refusals import Refused
+from generation.units import Unit, UnitParser
+from rag.errors import DoesNotFit, ModelFailure, ServiceFailure
+from rag.retry import RetryPolicy, retried
 from rag.tokens import TokenCounter
 
-ROW_TOKENS = 330  # what a row costs until rows of this run were measured
-ROUNDS_WITHOUT_A_ROW = 2
-_PASSAGE_TOKENS = 160  # a window and its header, to guess how many slots share a budget
-_HEADROOM = 1.3  # a reply is given this much more than its rows cost on average
+MAX_RETRIES = 2
 _BEFORE_THE_FIRST_REPLY = {"unreachable", "refused_key", "unknown_model"}
 _CANNOT_HEAL = {"quota", "rejected", "refused_key", "unknown_model"}
+Status = Literal["complete", "continued", "partial", "failed"]
+_log = logging.getLogger("hookline.calls")
 
-CallStrategy = Literal["first", "continue"]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request of a task: the units it asks for by key, the prompt, and how the reply is read.
+
+    ``left_out`` has a line for each section that gave way, so that the prompt fits.
+    """
+
+    keys: tuple[str, ...]
+    purpose: str
+    sections: tuple[Section, ...]
+    parser: UnitParser
+    schema: dict[str, Any] | None = None
+    json_mode: bool = False
+    temperature: float | None = None
+    left_out: tuple[str, ...] = ()
+
+
+class Task(Protocol):
+    """What is to be written, as units that are known by a key."""
+
+    @property
+    def name(self) -> str:
+        """What its costs are remembered under."""
+        ...
+
+    @property
+    def most_at_once(self) -> int:
+        """How many units one call may ask for."""
+        ...
+
+    def missing(self) -> Sequence[str]:
+        """The keys of the units that are still to be written, in order."""
+        ...
+
+    def ask(self, keys: Sequence[str], move: Move, *, save_tokens: int) -> Ask:
+        """A request for ``keys``, or for as many of them as it can carry.
+
+        The prompt is ``save_tokens`` shorter than it would be, as far as optional sections give way.
+        """
+        ...
+
+    def content_tokens(self, units: int, costs: Costs) -> int:
+        """The cap of a reply with so many units, before any escalation."""
+        ...
+
+    def least_tokens(self, costs: Costs) -> int:
+        """The shortest reply that is worth a call."""
+        ...
+
+    def keep(self, unit: Unit, tokens: int) -> str | None:
+        """Keep ``unit``, on disk before this returns where there is a journal; or say why it is refused."""
+        ...
+
+    def ended(self, reason: str) -> None:
+        """A reply ended for ``reason``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One line of the ledger: what a call was for, what it cost and what it brought."""
+    """One line of the ledger: what an attempt was for, what it cost and what it brought.
+
+    ``prompt_tokens`` are those billed, ``prompt_counted`` our own count. An attempt that was never answered
+    costs nothing; ``finish_reason`` then says why it failed.
+    """
 
     purpose: str
-    strategy: CallStrategy
+    strategy: Strategy
     model: str
     prompt_tokens: int
+    prompt_counted: int
     max_tokens: int
     completion_tokens: int
+    reasoning_tokens: int
     finish_reason: str
     units_kept: int
     seconds: float
     cost_usd: float
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended, and the ``units`` that it kept. ``why`` says why ``missing`` units were not written; None where none is missing.
+
+    ``complete``: nothing is missing; ``continued``: the same, after a recovery; ``partial``; ``failed``:
+    no unit at all.
+    """
+
+    status: Status
+    units: tuple[Unit, ...]
+    missing: tuple[str, ...]
+    why: str | None
+    calls: tuple[Call, ...]
+    warnings: tuple[str, ...]
+
+
+async def complete(
+    task: Task,
+    model: ChatModel,
+    *,
+    counter: TokenCounter,
+    memory: Memory | None = None,
+    bounds: Bounds | None = None,
+    max_retries: int = MAX_RETRIES,
+    retry: RetryPolicy | None = None,
+    on_call: Callable[[Call], None] = lambda _: None,
+) -> Outcome:
+    """Have ``model`` write the units of ``task`` until none is missing, or asking again brings no more.
+
+    ``max_retries`` is how many rounds in a row may bring nothing new after the first that did; attempts
+    that ``retry`` repeats because the server could not answer are not counted. What goes wrong before the
+    first reply is raised as ``ModelFailure`` or ``DoesNotFit``; after it, what was kept stays, and the
+    outcome says what is missing and why.
+    """
+    run = _Run(
+        task=task,
+        model=model,
+        counter=counter,
+        memory=memory or Memory(),
+        retry=retry or RetryPolicy(),
+        on_call=on_call,
+        spent=Spent(bounds=bounds or Bounds(), limits=model.limits, begun_seconds=time.monotonic()),
+    )
+    why = await run.to_its_end(max_retries)
+    run.tell()
+    missing = tuple(task.missing())
+    run.remember(whole=not missing)
+    status: Status = "partial" if run.units else "failed"
+    if not missing:
+        status = "continued" if run.recovered else "complete"
+    return Outcome(
+        status=status,
+        units=tuple(run.units),
+        missing=missing,
+        why=why if missing else None,
+        calls=tuple(run.calls),
+        warnings=tuple(run.warnings),
+    )
 
 
 @dataclass(slots=True, kw_only=True)
-class RowWriter:
-    """Writes the rows of a month with a model; ``rows`` are by slot, and may hold some from the beginning."""
-
+class _Run:
+    task: Task
     model: ChatModel
-    patterns: Sequence[MeasuredPattern]
     counter: TokenCounter
-    budget_tokens: int
-    journal: RowJournal | None
-    on_row: Callable[[CalendarRow], None]
+    memory: Memory
+    retry: RetryPolicy
+    spent: Spent
     on_call: Callable[[Call], None]
-    rows: dict[int, CalendarRow]
     calls: list[Call] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    _row_tokens: list[int] = field(default_factory=list)
+    units: list[Unit] = field(default_factory=list)
+    recovered: bool = False
     _answered: bool = False
+    _told: int = 0
 
-    async def run(self, briefs: Sequence[Brief]) -> None:
-        """Ask for rows until there is one for each of ``briefs``, or asking again brings no more.
+    @property
+    def _costs(self) -> Costs:
+        return self.memory.costs(self.model.limits.name, self.task.name)
 
-        What goes wrong before the first reply is raised; after it, it is a warning, and what was kept stays.
-        """
+    async def to_its_end(self, max_retries: int) -> str:
+        """Round after round; returns why it ended."""
+        move = Move(at_once=self.task.most_at_once)
         fruitless = 0
-        at_once = max(1, self.budget_tokens // _PASSAGE_TOKENS)
-        while (left := [b for b in briefs if b.slot not in self.rows]) and fruitless <= ROUNDS_WITHOUT_A_ROW:
-            at_once = min(at_once, max(1, content_cap(len(left)) // self._cost_of_a_row()))
-            before, asked = len(self.rows), 0
-            try:
-                batch, packed = self._batch(left[:at_once])
-                asked = len(batch)
-                reason = await self._call(batch, packed)
-            except ModelFailure as failure:
-                if not self._answered and failure.kind in _BEFORE_THE_FIRST_REPLY:
-                    raise
-                self.warnings.append(str(failure))
-                if failure.kind in _CANNOT_HEAL:
-                    return
-                reason = failure.kind
-            except DoesNotFit as error:
-                if asked > 1:
-                    at_once = asked // 2
-                    continue
-                if not self._answered:
-                    raise
-                self.warnings.append(str(error))
-                return
-            kept = len(self.rows) - before
-            fruitless = 0 if kept else fruitless + 1
-            if reason == "length" and kept < asked:
-                at_once = max(1, kept)  # what one reply was seen to hold
+        while missing := self.task.missing():
+            ended = await self._tried(missing, move)
+            if isinstance(ended, str):
+                return ended
+            if ended is None:
+                continue
+            fruitless = 0 if ended.kept else fruitless + 1
+            if fruitless > max_retries:
+                return f"{fruitless} rounds in a row brought nothing new, the last one: {ended.reason}"
+            move = next_move(move, ended, self.model.limits, most_at_once=self.task.most_at_once)
+            self.recovered = self.recovered or ended.cut or not ended.kept
+        return ""
 
-    def _cost_of_a_row(self) -> int:
-        return sum(self._row_tokens) // len(self._row_tokens) if self._row_tokens else ROW_TOKENS
+    def remember(self, *, whole: bool) -> None:
+        """Put on disk what was learned of costs."""
+        if whole and self.calls:
+            self._costs.saw_whole(sum(call.completion_tokens - call.reasoning_tokens for call in self.calls))
+        self.memory.save()
 
-    def _content_tokens(self, rows: int) -> int:
-        """What ``rows`` rows need: by what they cost so far, under the cap as long as nothing was measured."""
-        needed = int(rows * self._cost_of_a_row() * _HEADROOM) + 100
-        return needed if self._row_tokens else min(content_cap(rows), needed)
-
-    def _batch(self, briefs: Sequence[Brief]) -> tuple[list[Brief], Packed]:
-        """As many of ``briefs`` as the budget gives evidence, and that evidence.
-
-        Every slot's leading passage comes before any slot's second.
-        """
-        batch = list(briefs)
-        while True:
-            in_turn = [h for hits in zip_longest(*(b.hits for b in batch)) for h in hits if h is not None]
-            packed = pack(in_turn, self.budget_tokens, self.counter)
-            if len(batch) == 1 or all(_passages_of(brief, packed) for brief in batch):
-                return batch, packed
-            batch.pop()
-
-    async def _call(self, batch: Sequence[Brief], packed: Packed) -> str:
-        """One request; its rows are kept as they arrive. Returns the finish reason."""
-        limits = self.model.limits
-        given = {brief.slot: _passages_of(brief, packed) for brief in batch}
-        schema = reply_schema({slot: list(passages) for slot, passages in given.items()})
-        parts = sections(
-            briefs=batch,
-            allowed={slot: list(passages) for slot, passages in given.items()},
-            evidence=packed.text,
-            patterns=self.patterns,
-            done=[self.rows[slot] for slot in sorted(self.rows)],
-            name_keys=not limits.takes_schema,
-        )
-        prompt = messages(parts)
-        response_schema = schema if limits.takes_schema else None
-        fitted = fit(
-            prompt_tokens=prompt_tokens(prompt, response_schema, self.counter),
-            limits=limits,
-            margin_tokens=SUPPLEMENT_MARGIN_TOKENS if self.calls else MARGIN_TOKENS,
-            content_tokens=self._content_tokens(len(batch)),
-            reasoning_tokens=REASONING_TOKENS if limits.reasons else 0,
-            minimum_tokens=self._cost_of_a_row(),
-        )
-        request = ChatRequest(messages=prompt, max_tokens=fitted.max_tokens, response_schema=response_schema)
-        reply = _Reply(self, {brief.slot: brief for brief in batch}, given)
-        begun, answered = time.monotonic(), False
-        finished = Finished(reason="interrupted")
+    async def _tried(self, missing: Sequence[str], move: Move) -> Ended | str | None:
+        """How a round ended; or why there can be no other; None: the refusal taught something, try again."""
+        if bound := self.spent.reached(time.monotonic()):
+            return bound
         try:
-            async for event in self.model.stream(request):
-                self._answered = answered = True
-                if isinstance(event, Finished):
-                    finished = event
-                else:
-                    reply.read(event)
-        finally:
-            # nobody bills a request that was never answered
-            paid_in = finished.prompt_tokens or (fitted.prompt_tokens if answered else 0)
-            paid_out = finished.completion_tokens or self.counter.count(reply.text)
-            call = Call(
-                purpose=f"rows {', '.join(str(brief.slot) for brief in batch)}",
-                strategy="continue" if self.calls else "first",
-                model=limits.name,
-                prompt_tokens=paid_in,
-                max_tokens=fitted.max_tokens,
-                completion_tokens=paid_out,
-                finish_reason=finished.reason,
-                units_kept=reply.kept,
-                seconds=round(time.monotonic() - begun, 3),
-                cost_usd=limits.cost_usd(input_tokens=paid_in, output_tokens=paid_out),
-            )
-            self.calls.append(call)
-            if self._answered:  # what fails before the first reply is raised, and said there
-                self.on_call(call)
-        return finished.reason
+            return await self._round(missing, move)
+        except Refused as refusal:
+            return None if self._learned(refusal) else str(refusal)
+        except ModelFailure as failure:
+            if not self._answered and failure.kind in _BEFORE_THE_FIRST_REPLY:
+                raise
+            self.warnings.append(str(failure))
+            return str(failure)
+        except DoesNotFit as error:
+            if not self._answered:
+                raise
+            return str(error)
 
-    def keep(self, brief: Brief, row: CalendarRow, tokens: int) -> None:
-        """Keep a row that is whole, on disk first; ``tokens`` is what it cost to write."""
-        if self.journal is not None:
-            self.journal.append(brief, row)
-        self.rows[brief.slot] = row
-        self._row_tokens.append(tokens)
-        self.on_row(row)
+    def _learned(self, refusal: Refused) -> bool:
+        """Whether ``refusal`` said something that the next request can go by."""
+        before, costs = self.model.limits, self._costs
+        self.model.learn(refusal.lesson.applied_to(before))
+        margin = costs.margin_tokens(0)
+        if refusal.lesson.prompt_tokens and self.calls:
+            costs.saw_prompt(counted=self.calls[-1].prompt_counted, billed=refusal.lesson.prompt_tokens)
+        new = self.model.limits != before or costs.margin_tokens(0) > margin
+        self.warnings.append(f"{refusal}{' (learned)' if new else ''}")
+        return new
+
+    async def _round(self, missing: Sequence[str], move: Move) -> Ended | str:
+        """One request and its reply; or that what is left of tokens or money pays for no useful one."""
+        costs, limits = self._costs, self.model.limits
+        planned = self._fitted(missing, move)
+        if planned is None:
+            return "the bound of tokens or money (max_total_tokens, max_usd) is reached"
+        ask, counted, fitted = planned
+        request = ChatRequest(
+            messages=messages(ask.sections),
+            max_tokens=fitted.max_tokens,
+            response_schema=ask.schema,
+            json_mode=ask.json_mode and limits.takes_json_mode and ask.schema is None,
+            temperature=ask.temperature,
+            effort=move.effort if limits.reasons else None,
+        )
+        reply = _Reply(self.task, ask.parser, self.counter, costs, self.warnings)
+        finished, begun = await self._converse(request, reply, ask, move, counted)
+        cut = finished.reason != "stop"
+        if not cut:
+            reply.finish()
+        self.task.ended(finished.reason)
+        tokens = finished.completion_tokens or self.counter.count(reply.text)
+        if finished.prompt_tokens is not None:
+            costs.saw_prompt(counted=counted.total, billed=finished.prompt_tokens)
+        if finished.reason in {"stop", "length"}:
+            costs.saw_reply(
+                cap=fitted.max_tokens,
+                tokens=tokens,
+                reasoning_tokens=finished.reasoning_tokens,
+                cut=finished.reason == "length",
+            )
+        self.units += reply.kept
+        self._record(
+            ask,
+            move,
+            counted,
+            request.max_tokens,
+            begun=begun,
+            reason=finished.reason,
+            prompt_tokens=finished.prompt_tokens or (counted.total if reply.begun else 0),
+            completion_tokens=tokens,
+            reasoning_tokens=finished.reasoning_tokens,
+            units_kept=len(reply.kept),
+        )
+        return Ended(
+            reason=finished.reason,
+            asked=len(ask.keys),
+            kept=len(reply.kept),
+            cap_tokens=fitted.max_tokens,
+            room_tokens=fitted.room_tokens,
+            tokens=tokens,
+            starved=not reply.text.strip()
+            and finished.reason == "length"
+            and (limits.reasons or finished.reasoning_tokens > 0),
+            cut_unit=ask.parser.cut if cut else "",
+        )
+
+    def _fitted(self, missing: Sequence[str], move: Move) -> tuple[Ask, PromptTokens, Fit] | None:
+        """A request that fits: optional sections give way first, then units.
+
+        Raises ``DoesNotFit`` if not even one unit without them fits; None if nothing is left to pay for it.
+        """
+        costs, limits = self._costs, self.model.limits
+        reserve = costs.reserve_tokens(REASONING_TOKENS) if limits.reasons else 0
+        margin = costs.margin_tokens(SUPPLEMENT_MARGIN_TOKENS if self._answered else MARGIN_TOKENS)
+        wanted = list(missing[: self._at_once(move, costs)])
+        save, shortest = 0, None
+        while True:
+            ask = self.task.ask(wanted, move, save_tokens=save)
+            counted = self.model.prompt_tokens(messages(ask.sections), ask.schema)
+            content = move.cap_tokens or self.task.content_tokens(len(ask.keys), costs)
+            least = self.task.least_tokens(costs)
+            pays_for = self.spent.reply_tokens(counted.total)
+            if pays_for < least + reserve:
+                return None
+            try:
+                fitted = fit(
+                    prompt_tokens=counted.total,
+                    limits=limits,
+                    margin_tokens=margin,
+                    content_tokens=min(content, pays_for - reserve),
+                    reasoning_tokens=reserve,
+                    minimum_tokens=min(least, content),
+                )
+            except DoesNotFit as error:
+                if error.over_tokens and (shortest is None or counted.total < shortest):
+                    shortest = counted.total
+                    save += error.over_tokens
+                elif len(ask.keys) > 1:
+                    wanted, save, shortest = wanted[: len(ask.keys) // 2], 0, None
+                else:
+                    raise
+                continue
+            return ask, counted, fitted
+
+    def _at_once(self, move: Move, costs: Costs) -> int:
+        """How many units to ask for: what the last replies were seen to hold."""
+        if not costs.cut_at_tokens or not costs.units:
+            return move.at_once
+        return max(1, min(move.at_once, int(costs.cut_at_tokens / costs.unit_tokens)))
+
+    async def _converse(
+        self, request: ChatRequest, reply: _Reply, ask: Ask, move: Move, counted: PromptTokens
+    ) -> tuple[Finished, float]:
+        """Send ``request`` and read the reply to its end, whatever the end is; and when it was sent.
+
+        Raises what cannot heal, and what no retry could mend before anything came.
+        """
+        seconds_left = self.spent.seconds_left(time.monotonic())
+        begun = time.monotonic()
+
+        def failed(failure: ServiceFailure, wait_seconds: float | None) -> None:
+            nonlocal begun
+            if isinstance(failure, ModelFailure) and not self._is_told_elsewhere(failure, wait_seconds):
+                self._record(ask, move, counted, request.max_tokens, begun=begun, reason=failure.kind)
+            if wait_seconds is not None:
+                begun = time.monotonic() + wait_seconds
+
+        finished: Finished | None = None
+        try:
+            async with asyncio.timeout(seconds_left):
+                first, stream = await retried(
+                    lambda: _opened(self.model, request),
+                    circuit=self.model.circuit,
+                    policy=self.retry,
+                    deadline_seconds=seconds_left,
+                    on_failure=failed,
+                )
+                self._answered = True
+                async with aclosing(stream):
+                    finished = reply.read(first)
+                    async for event in stream:
+                        finished = reply.read(event) or finished
+        except TimeoutError:
+            finished = Finished(reason="deadline")
+        except ModelFailure as failure:
+            if failure.kind in _CANNOT_HEAL or (failure.heals and not reply.begun):
+                raise
+            self.warnings.append(str(failure))
+            finished = Finished(reason=failure.kind)
+        return finished or Finished(reason="interrupted"), begun
+
+    def _is_told_elsewhere(self, failure: ModelFailure, wait_seconds: float | None) -> bool:
+        """Whether ``failure`` will be raised to the caller, or is the end of a round."""
+        if failure.kind == "interrupted":
+            return True
+        raised = not self._answered and failure.kind in _BEFORE_THE_FIRST_REPLY
+        return raised and wait_seconds is None
+
+    def _record(
+        self,
+        ask: Ask,
+        move: Move,
+        counted: PromptTokens,
+        max_tokens: int,
+        *,
+        begun: float,
+        reason: str,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        reasoning_tokens: int = 0,
+        units_kept: int = 0,
+    ) -> None:
+        """Put one attempt into the ledger and the log."""
+        limits = self.model.limits
+        usd = limits.cost_usd(input_tokens=prompt_tokens, output_tokens=completion_tokens)
+        call = Call(
+            purpose=ask.purpose,
+            strategy=move.strategy,
+            model=limits.name,
+            prompt_tokens=prompt_tokens,
+            prompt_counted=counted.total,
+            max_tokens=max_tokens,
+            completion_tokens=completion_tokens,
+            reasoning_tokens=reasoning_tokens,
+            finish_reason=reason,
+            units_kept=units_kept,
+            seconds=round(time.monotonic() - begun, 3),
+            cost_usd=usd,
+            left_out=ask.left_out,
+        )
+        self.calls.append(call)
+        if prompt_tokens:
+            self.spent.add(input_tokens=prompt_tokens, output_tokens=completion_tokens, usd=usd)
+        _log.info(json.dumps(asdict(call), ensure_ascii=False))
+        if self._answered:
+            self.tell()
+
+    def tell(self) -> None:
+        """Hand on the attempts not yet told; what fails before the first reply may be raised instead."""
+        while self._told < len(self.calls):
+            self._told += 1
+            self.on_call(self.calls[self._told - 1])
+
+
+async def _opened(
+    model: ChatModel, request: ChatRequest
+) -> tuple[str | Finished, AsyncGenerator[str | Finished, None]]:
+    """A reply that has begun: its first event, and the rest."""
+    stream = model.stream(request)
+    return await anext(stream), stream
 
 
 class _Reply:
-    """One reply as it arrives: units out of text, rows out of units."""
+    """One reply as it arrives: text into units, units into the task."""
 
     def __init__(
-        self, writer: RowWriter, briefs: Mapping[int, Brief], given: Mapping[int, Mapping[int, Passage]]
+        self, task: Task, parser: UnitParser, counter: TokenCounter, costs: Costs, warnings: list[str]
     ) -> None:
-        self._writer = writer
-        self._briefs = {str(slot): brief for slot, brief in briefs.items()}
-        self._given = given
-        self._members = JsonMembers()
+        self._task = task
+        self._parser = parser
+        self._counter = counter
+        self._costs = costs
+        self._warnings = warnings
         self._pieces: list[str] = []
-        self.kept = 0
+        self.begun = False
+        self.kept: list[Unit] = []
 
     @property
     def text(self) -> str:
         return "".join(self._pieces)
 
-    def read(self, piece: str) -> None:
-        self._pieces.append(piece)
-        for unit in self._members.feed(piece):
-            brief = self._briefs.get(unit.key)
-            if brief is None or brief.slot in self._writer.rows:
-                self._writer.warnings.append(f"slot {unit.key!r}: not asked for, or written twice: left out")
-                continue
-            row = unit.problem or check(unit.value, brief, self._given[brief.slot])
-            if isinstance(row, str):
-                self._writer.warnings.append(f"{brief.day}: a row was refused: {row}")
-                continue
-            self.kept += 1
-            self._writer.keep(brief, row, self._writer.counter.count(unit.text))
+    def read(self, event: str | Finished) -> Finished | None:
+        """Take in one event; what it says of the end, if it is that."""
+        self.begun = True
+        if isinstance(event, Finished):
+            return event
+        self._pieces.append(event)
+        self._keep(self._parser.feed(event))
+        return None
 
+    def finish(self) -> None:
+        """The reply ended by itself."""
+        self._keep(self._parser.finish())
 
-def _passages_of(brief: Brief, packed: Packed) -> dict[int, Passage]:
-    """The passages, by number, that hold something of what ``brief`` may draw on."""
-    return {
-        passage.number: passage
-        for passage in packed.passages
-        if any(passage.holds(hit.chunk) for hit in brief.hits)
-    }
+    def _keep(self, units: Sequence[Unit]) -> None:
+        for unit in units:
+            tokens = self._counter.count(unit.text)
+            problem = self._task.keep(unit, tokens)
+            if problem is None:
+                self.kept.append(unit)
+                self._costs.saw_unit(tokens)
+            else:
+                self._warnings.append(problem)

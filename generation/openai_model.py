@@ -1,83 +1,164 @@
-"""The OpenAI adapter, for api.openai.com and any server that speaks its chat completions."""
+"""The OpenAI adapter, for api.openai.com and any server that speaks its chat completions or responses."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import hashlib
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from functools import cache
 from typing import Any
 
+import httpx2
 import openai
 
 from generation.limits import ModelLimits
-from generation.model import ChatRequest, Finished
+from generation.model import ChatRequest, Finished, Message, PromptTokens
+from generation.refusals import Refused, lesson_of
 from rag.errors import ModelFailure
+from rag.retry import Circuit, circuit_for, retry_after_seconds
 
 _TIMEOUT_SECONDS = 120.0
 _CONNECT_SECONDS = 10.0
+_QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+CountPrompt = Callable[[Sequence[Message], dict[str, Any] | None], PromptTokens]
 
 
 class OpenAIModel:
-    """A model behind ``base_url``, or OpenAI's own where that is None. The SDK's retries are off."""
+    """A model behind ``base_url``, or OpenAI's own where that is None. The SDK's retries are off.
 
-    def __init__(self, limits: ModelLimits, *, api_key: str | None, base_url: str | None) -> None:
+    A model whose output parameter is ``max_output_tokens`` is called through the Responses API.
+    """
+
+    def __init__(
+        self, limits: ModelLimits, *, api_key: str | None, base_url: str | None, count_prompt: CountPrompt
+    ) -> None:
         self.limits = limits
         self._where = base_url or "api.openai.com"
         self._key = api_key or "none"  # a server of one's own asks for none
         self._base_url = base_url
+        self._count_prompt = count_prompt
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[str | Finished]:
-        """The reply's text in pieces, then ``Finished``. Raises ``ModelFailure``.
+    @property
+    def circuit(self) -> Circuit:
+        """Shared by every call of this model, at this server, with this key."""
+        return circuit_for((self._where, self.limits.name, hashlib.sha256(self._key.encode()).hexdigest()))
 
-        A client is made for each call: it belongs to the event loop that it first ran in.
+    def learn(self, limits: ModelLimits) -> None:
+        """Go by ``limits`` from now on."""
+        self.limits = limits
+
+    def prompt_tokens(self, messages: Sequence[Message], schema: dict[str, Any] | None) -> PromptTokens:
+        """What a prompt costs."""
+        return self._count_prompt(messages, schema)
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[str | Finished, None]:
+        """The reply's text in pieces, an empty one as soon as it begins, then ``Finished``.
+
+        Raises ``ModelFailure``. A client is made for each call: it belongs to the event loop that it first
+        ran in.
         """
-        reason: str | None = None
-        usage: Any = None
         begun = False
-        timeout = openai.Timeout(_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS)
+        finished: Finished | None = None
         async with openai.AsyncOpenAI(
-            api_key=self._key, base_url=self._base_url, max_retries=0, timeout=timeout
+            api_key=self._key,
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=openai.Timeout(_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS),
+            http_client=openai.DefaultAsyncHttpxClient(verify=_tls()),
         ) as client:
+            responses = self.limits.output_parameter == "max_output_tokens"
+            events = self._responses(client, request) if responses else self._chat(client, request)
             try:
-                async with await client.chat.completions.create(**self._arguments(request)) as chunks:
-                    async for chunk in chunks:
-                        begun = True
-                        usage = chunk.usage or usage
-                        for choice in (chunk.choices or [])[:1]:
-                            reason = choice.finish_reason or reason
-                            if choice.delta.content:
-                                yield choice.delta.content
+                async for event in events:
+                    begun = True
+                    if isinstance(event, Finished):
+                        finished = event
+                    else:
+                        yield event
             except openai.OpenAIError as error:
                 raise self._failure(error, begun=begun) from error
-            except Exception as error:  # nothing that a server sends may cost rows that are whole
+            except ModelFailure:
+                raise
+            except Exception as error:  # nothing that a server sends may cost units that are whole
                 raise ModelFailure(
                     f"the reply from {self._where} is damaged ({type(error).__name__})", kind="interrupted"
                 ) from error
-        if reason is None:
+        if finished is None:
             raise ModelFailure(f"the reply from {self._where} ended without a reason", kind="interrupted")
-        yield Finished(
-            reason=reason,
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
-        )
+        yield finished
 
-    def _arguments(self, request: ChatRequest) -> dict[str, Any]:
-        arguments: dict[str, Any] = {
-            "model": self.limits.name,
-            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
-            self.limits.output_parameter: request.max_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
+    async def _chat(self, client: openai.AsyncOpenAI, request: ChatRequest) -> AsyncIterator[str | Finished]:
+        """Chat completions."""
+        arguments = self._common(request)
+        arguments["messages"] = [{"role": m.role, "content": m.content} for m in request.messages]
+        arguments["stream_options"] = {"include_usage": True}
         if request.response_schema is not None:
             arguments["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {"name": "reply", "strict": True, "schema": request.response_schema},
             }
+        elif request.json_mode:
+            arguments["response_format"] = {"type": "json_object"}
+        if request.effort is not None:
+            arguments["reasoning_effort"] = request.effort
+        reason: str | None = None
+        usage: Any = None
+        async with await client.chat.completions.create(**arguments) as chunks:
+            yield ""
+            async for chunk in chunks:
+                usage = chunk.usage or usage
+                for choice in (chunk.choices or [])[:1]:
+                    reason = choice.finish_reason or reason
+                    if choice.delta.content:
+                        yield choice.delta.content
+        if reason is not None:
+            details = usage.completion_tokens_details if usage else None
+            yield Finished(
+                reason=reason,
+                prompt_tokens=usage.prompt_tokens if usage else None,
+                completion_tokens=usage.completion_tokens if usage else None,
+                reasoning_tokens=(details.reasoning_tokens if details else None) or 0,
+            )
+
+    async def _responses(
+        self, client: openai.AsyncOpenAI, request: ChatRequest
+    ) -> AsyncIterator[str | Finished]:
+        """The Responses API; nothing is stored at the server."""
+        arguments = self._common(request)
+        arguments["input"] = [{"role": m.role, "content": m.content} for m in request.messages]
+        arguments["store"] = False
+        if request.response_schema is not None:
+            schema = {"type": "json_schema", "name": "reply", "strict": True}
+            arguments["text"] = {"format": {**schema, "schema": request.response_schema}}
+        elif request.json_mode:
+            arguments["text"] = {"format": {"type": "json_object"}}
+        if request.effort is not None:
+            arguments["reasoning"] = {"effort": request.effort}
+        async with await client.responses.create(**arguments) as events:
+            yield ""
+            async for event in events:
+                if event.type == "response.output_text.delta":
+                    yield event.delta
+                elif event.type in {"response.completed", "response.incomplete"}:
+                    yield _finished(event.response)
+                elif event.type in {"response.failed", "error"}:
+                    raise ModelFailure(f"the reply from {self._where} failed", kind="interrupted")
+
+    def _common(self, request: ChatRequest) -> dict[str, Any]:
+        """The arguments that both APIs share."""
+        arguments: dict[str, Any] = {
+            "model": self.limits.name,
+            self.limits.output_parameter: request.max_tokens,
+            "stream": True,
+        }
         if request.temperature is not None and self.limits.takes_temperature:
             arguments["temperature"] = request.temperature
         return arguments
 
-    def _failure(self, error: openai.OpenAIError, *, begun: bool) -> ModelFailure:
+    def _failure(self, error: openai.OpenAIError, *, begun: bool) -> ModelFailure:  # noqa: PLR0911  # one table
         """What an SDK error means here, in one line with a remedy."""
+        headers = error.response.headers if isinstance(error, openai.APIStatusError) else {}
+        asked = retry_after_seconds(headers)
         match error:
             case openai.AuthenticationError() | openai.PermissionDeniedError():
                 return ModelFailure(
@@ -89,15 +170,26 @@ class OpenAIModel:
                     f"{self._where} does not know the model {self.limits.name}: choose another with --model",
                     kind="unknown_model",
                 )
-            case openai.RateLimitError() if error.code in {
-                "insufficient_quota",
-                "billing_hard_limit_reached",
-            }:
+            case openai.RateLimitError() if error.code in _QUOTA_CODES or error.type in _QUOTA_CODES:
                 return ModelFailure(
                     f"the quota at {self._where} is used up: add credit, or use --model offline", kind="quota"
                 )
-            case openai.BadRequestError() | openai.UnprocessableEntityError():
-                return ModelFailure(f"{self._where} refused the request: {error.message}", kind="rejected")
+            case openai.RateLimitError():
+                return ModelFailure(
+                    f"{self._where} limits the rate: wait, or ask for less at once",
+                    kind="rate_limited",
+                    retry_after_seconds=asked,
+                )
+            case openai.APIStatusError(status_code=408 | 409) | openai.InternalServerError():
+                return ModelFailure(
+                    f"{self._where} cannot answer now ({error.status_code}): try again later",
+                    kind="overloaded",
+                    retry_after_seconds=asked,
+                )
+            case openai.APIStatusError():
+                message = f"{self._where} refused the request: {error.message}"
+                lesson = lesson_of(error.message, error.body if isinstance(error.body, dict) else {})
+                return Refused(message, lesson=lesson) if lesson else ModelFailure(message, kind="rejected")
             case openai.APIConnectionError() if not begun:
                 return ModelFailure(
                     f"no answer from {self._where} ({error.message.rstrip('.').lower()}): check --base-url and the network",
@@ -105,3 +197,22 @@ class OpenAIModel:
                 )
             case _:
                 return ModelFailure(f"the call to {self._where} failed ({error})", kind="interrupted")
+
+
+def _finished(response: Any) -> Finished:
+    """How a response ended, in the words of chat completions."""
+    usage = response.usage
+    cut = response.status == "incomplete"
+    why = response.incomplete_details.reason if cut and response.incomplete_details else None
+    return Finished(
+        reason="length" if why == "max_output_tokens" else why or "stop",
+        prompt_tokens=usage.input_tokens if usage else None,
+        completion_tokens=usage.output_tokens if usage else None,
+        reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else 0,
+    )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Loading the trusted certificates takes longer than a call to a server at hand: once a process."""
+    return httpx2.create_ssl_context()

@@ -4,21 +4,57 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generation.model import Message, Role
 from generation.patterns import MeasuredPattern, pattern_named
 from generation.planning import Brief
 from generation.rows import CAPTION_CHARACTERS, HASHTAGS, HOOK_WORDS, TITLE_CHARACTERS, CalendarRow
+from rag.tokens import TokenCounter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A part of a prompt: its name, which message it belongs to, and its text."""
+    """A part of a prompt: its name, which message it belongs to, its text, and lines under it.
+
+    ``priority`` says in which order sections give way where a prompt does not fit, the lowest first; None
+    stays. A section's ``items`` leave one by one, the first first, and the last takes the section along.
+    """
 
     name: str
     role: Role
     text: str
+    items: tuple[str, ...] = ()
+    priority: int | None = None
+
+    def __str__(self) -> str:
+        return "\n".join((self.text, *self.items))
+
+
+def leave_out(
+    parts: Sequence[Section], save_tokens: int, counter: TokenCounter
+) -> tuple[list[Section], list[str], int]:
+    """``parts`` without as many optional items as ``save_tokens`` asks for.
+
+    Returns what stays, a line for each section that gave way, and the tokens that are still to be saved.
+    """
+    staying = list(parts)
+    trace: list[str] = []
+    for part in sorted((p for p in parts if p.priority is not None), key=lambda p: p.priority or 0):
+        if save_tokens <= 0:
+            break
+        items = list(part.items)
+        while items and save_tokens > 0:
+            save_tokens -= counter.count(items.pop(0) + "\n")
+        at = staying.index(part)
+        if items:
+            staying[at] = replace(part, items=tuple(items))
+            trace.append(f"{part.name}: {len(part.items) - len(items)} of {len(part.items)} left out")
+        else:
+            save_tokens -= counter.count(part.text + "\n\n")
+            del staying[at]
+            trace.append(f"{part.name}: left out")
+    return staying, trace, save_tokens
 
 
 _INSTRUCTIONS = f"""\
@@ -63,12 +99,14 @@ def sections(
     evidence: str,
     patterns: Sequence[MeasuredPattern],
     done: Sequence[CalendarRow],
+    cut: str,
     name_keys: bool,
 ) -> list[Section]:
     """The prompt for ``briefs``. ``allowed`` maps a slot to its passage numbers.
 
-    ``name_keys`` ends the prompt with the slots wanted as JSON strings, for models without a response
-    schema.
+    ``cut`` is what a reply that broke off held of a slot. ``name_keys`` ends the prompt with the slots
+    wanted as JSON strings, for models without a response schema. What other days hold and what was cut may
+    give way; instructions, patterns and example never do.
     """
     parts = [
         Section(name="instructions", role="system", text=_INSTRUCTIONS),
@@ -81,10 +119,23 @@ def sections(
         Section(name="evidence", role="user", text=f"<passages>\n{_quoted(evidence)}\n</passages>"),
     ]
     if done:
-        titles = "\n".join(f"- {_quoted(row.title)}" for row in done)
         parts.append(
             Section(
-                name="done", role="user", text=f"Other days already have these; do not repeat them:\n{titles}"
+                name="done",
+                role="user",
+                text="Other days already have these; do not repeat them:",
+                items=tuple(f"- {_quoted(row.title)}" for row in done),
+                priority=2,
+            )
+        )
+    if cut:
+        parts.append(
+            Section(
+                name="cut",
+                role="user",
+                text="Your last reply was cut off here. Write this slot again, whole:",
+                items=(f"<cut>\n{_quoted(cut)}\n</cut>",),
+                priority=1,
             )
         )
     parts.append(Section(name="slots", role="user", text=_slots(briefs, allowed)))
@@ -97,10 +148,8 @@ def sections(
 def messages(parts: Sequence[Section]) -> tuple[Message, ...]:
     """Sections joined by empty lines, a message for each role, the system's first."""
     roles: tuple[Role, ...] = ("system", "user")
-    return tuple(
-        Message(role=role, content="\n\n".join(part.text for part in parts if part.role == role))
-        for role in roles
-    )
+    joined = ((role, "\n\n".join(str(part) for part in parts if part.role == role)) for role in roles)
+    return tuple(Message(role=role, content=text) for role, text in joined if text)
 
 
 def _patterns(measured: Sequence[MeasuredPattern]) -> str:

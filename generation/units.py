@@ -1,19 +1,20 @@
-"""Complete units out of a reply, as they arrive: the members of one JSON object.
+"""Complete units out of a reply, as they arrive: the members of one JSON object, or lines of text.
 
-A member is a unit the moment its value closes, whatever comes after; one that does not close is never a
-unit (law 5). What surrounds the object (a fence, a sentence of politeness) is passed over.
+A member is a unit the moment its value closes, a line the moment it ends; what does not close is never a
+unit (law 5).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One complete member: its key, its decoded value and its text. ``problem`` says why it has no value."""
+    """One complete unit: its key, its decoded value and its text. ``problem`` says why it has no value."""
 
     key: str
     value: Any
@@ -21,8 +22,25 @@ class Unit:
     problem: str | None = None
 
 
+class UnitParser(Protocol):
+    """Finds the units of one reply."""
+
+    def feed(self, piece: str) -> list[Unit]:
+        """Read ``piece``, any piece of the reply; return the units that are complete now, in order."""
+        ...
+
+    def finish(self) -> list[Unit]:
+        """The units that are complete because the reply ended by itself."""
+        ...
+
+    @property
+    def cut(self) -> str:
+        """The text of the unit that is not complete."""
+        ...
+
+
 class JsonMembers:
-    """Feed it text in any pieces; it returns the members that the piece completed.
+    """The members of one JSON object. What surrounds it (a fence, a sentence of politeness) is passed over.
 
     >>> members = JsonMembers()
     >>> [unit.key for unit in members.feed('Sure! {"1": {"a": 2}, "2": {"a"')]
@@ -64,6 +82,15 @@ class JsonMembers:
                 units.extend(self._member(self._at - 1))
         return units
 
+    def finish(self) -> list[Unit]:
+        """None: a member that did not close is not whole, however the reply ended."""
+        return []
+
+    @property
+    def cut(self) -> str:
+        """The member that has begun and not closed."""
+        return self._text[self._start :].strip() if self._depth else ""
+
     def _read_string(self, char: str) -> None:
         if self._escaped:
             self._escaped = False
@@ -92,3 +119,46 @@ def _key_of(text: str) -> str:
     except (ValueError, RecursionError):
         return ""
     return key if isinstance(key, str) else ""
+
+
+class Lines:
+    r"""The lines of a text, by their number, counted on from ``first``.
+
+    A first line ``@@ line 12 @@`` says that the reply goes on from there: models that begin again may say
+    so, and what is known already is recognised by its number.
+
+    >>> lines = Lines(first=1)
+    >>> [(unit.key, unit.value) for unit in lines.feed("one\ntw")], lines.cut
+    ([('1', 'one')], 'tw')
+    """
+
+    _MARK = re.compile(r"\s*@@ line ([0-9]{1,9}) @@\s*")
+
+    def __init__(self, first: int) -> None:
+        self._number = first
+        self._rest = ""
+        self._begun = False
+
+    def feed(self, piece: str) -> list[Unit]:
+        """Read ``piece``; return the lines that are complete now."""
+        *lines, self._rest = (self._rest + piece).split("\n")
+        return [unit for line in lines for unit in self._line(line)]
+
+    def finish(self) -> list[Unit]:
+        """The last line needs no line break where the reply ended by itself."""
+        rest, self._rest = self._rest, ""
+        return self._line(rest) if rest else []
+
+    @property
+    def cut(self) -> str:
+        """The line that has begun and not ended."""
+        return self._rest
+
+    def _line(self, line: str) -> list[Unit]:
+        mark = None if self._begun else self._MARK.fullmatch(line)
+        self._begun = True
+        if mark is not None:
+            self._number = int(mark[1])
+            return []
+        self._number += 1
+        return [Unit(key=str(self._number - 1), value=line, text=line)]

@@ -1,6 +1,6 @@
 """Hookline: transcripts in, a sourced content calendar out.
 
->>> from hookline import generate_calendar, content_for_trends
+>>> from hookline import generate_calendar, content_for_trends, call_model
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hookline.api import content_for_trends, generate_calendar
+    from hookline.api import call_model, content_for_trends, generate_calendar, write_text
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "content_for_trends", "generate_calendar"]
+__all__ = ["__version__", "call_model", "content_for_trends", "generate_calendar", "write_text"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,17 +11,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from generation.calendars import Calendar, draft_calendar, write_calendar
-from generation.call import Call
+from generation.call import Call, Outcome, complete
+from generation.model import Message
 from generation.patterns import measure
 from generation.planning import days_of, parse_month, plan
 from generation.rows import CalendarRow
+from generation.texts import TextTask
 from generation.trends import Trend, read_trends, trends_from
 from hookline import wiring
 from hookline.settings import Settings, load_settings
+from rag.errors import BadInput, ModelFailure
 from rag.packing import Packed
 
 Trends = Path | str | Iterable[str | Mapping[str, Any] | Trend]
 _Result = TypeVar("_Result")
+_log = logging.getLogger("hookline.calls")
 
 
 def generate_calendar(
@@ -46,17 +51,18 @@ def generate_calendar(
     wanted = _trends(trends)
     model = wiring.chat_model(settings)
     embedder = wiring.embedder()
-    store, videos = wiring.filled_store(settings, embedder, creators)
-    retriever = wiring.retriever(settings, store, embedder)
+    filled = wiring.filled_store(settings, embedder, creators)
+    retriever = wiring.retriever(settings, filled.store, embedder)
     briefs = plan(
         first,
         wanted,
-        videos,
-        search=lambda query: retriever.candidates(query, creators=creators).hits,
-        read=store.chunks,
+        filled.videos,
+        search=lambda query: retriever.candidates(query, creators=filled.creators).hits,
+        read=filled.store.chunks,
     )
     counter = wiring.counter(settings)
     journal = wiring.journal(settings, month)
+    wiring.log_calls(settings)
     kept = journal.rows(briefs) if resume else {}
     if model is None:
         calendar = draft_calendar(
@@ -75,11 +81,14 @@ def generate_calendar(
             briefs,
             model=model,
             trends=wanted,
-            patterns=measure(videos),
+            patterns=measure(filled.videos),
             counter=counter,
             budget_tokens=settings.budget_tokens,
             kept=kept,
             journal=journal,
+            memory=wiring.memory(settings),
+            bounds=wiring.bounds(settings),
+            max_retries=settings.max_retries,
             on_row=on_row,
             on_call=on_call,
         )
@@ -112,12 +121,58 @@ def content_for_trends(
     settings = settings or load_settings()
     wanted = _trends(trends)
     embedder = wiring.embedder()
-    store, _ = wiring.filled_store(settings, embedder, creators)
-    return wiring.retriever(settings, store, embedder).retrieve(
+    filled = wiring.filled_store(settings, embedder, creators)
+    return wiring.retriever(settings, filled.store, embedder).retrieve(
         [trend.query for trend in wanted],
         budget_tokens=settings.budget_tokens if budget_tokens is None else budget_tokens,
-        creators=creators,
+        creators=filled.creators,
     )
+
+
+async def call_model(prompt: str, max_retries: int = 2) -> str:
+    """A model's reply to ``prompt``, however often it was cut on the way: settings are those around it.
+
+    The first cap is ``CODEGEN_MAX_TOKENS`` (4096), the temperature 0.2. A reply that is cut is escalated,
+    focused or continued after its last whole line; after ``max_retries`` rounds in a row that brought
+    nothing new, or at a bound, what is whole is returned, and a warning of ``hookline.calls`` says what is
+    missing and why. Raises ``BadInput`` without a model, and ``ModelFailure`` where there is no line at all.
+    """
+    text, outcome = await write_text(prompt, max_retries=max_retries)
+    if outcome.why is not None:
+        if not text:
+            raise ModelFailure(f"the model wrote nothing: {outcome.why}", kind="interrupted")
+        _log.warning("the reply ends after line %d: %s", len(outcome.units), outcome.why)
+    return text
+
+
+async def write_text(
+    prompt: str | Sequence[Message],
+    *,
+    settings: Settings | None = None,
+    max_retries: int | None = None,
+    on_call: Callable[[Call], None] = lambda _: None,
+) -> tuple[str, Outcome]:
+    """The reply to a prompt or a chat, as far as it came, and how it came: status, ledger, what is missing."""
+    settings = settings or load_settings()
+    model = wiring.chat_model(settings)
+    if model is None:
+        raise BadInput("no model to call: set OPENAI_API_KEY, or --base-url and --model of a server")
+    wiring.log_calls(settings)
+    task = TextTask(
+        messages=[Message(role="user", content=prompt)] if isinstance(prompt, str) else prompt,
+        counter=wiring.counter(settings),
+        cap_tokens=settings.codegen_max_tokens,
+    )
+    outcome = await complete(
+        task,
+        model,
+        counter=task.counter,
+        memory=wiring.memory(settings),
+        bounds=wiring.bounds(settings),
+        max_retries=settings.max_retries if max_retries is None else max_retries,
+        on_call=on_call,
+    )
+    return task.text, outcome
 
 
 def days_in(month: str) -> int:

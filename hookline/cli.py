@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hookline import __version__
+from hookline.exits import FAILED, USAGE
 from rag.errors import BadInput, DoesNotFit, HooklineError, ModelFailure
 
 if TYPE_CHECKING:
     from hookline.settings import Settings
-
-USAGE = 2
-FAILED = 1
 
 app = typer.Typer(
     name="hookline",
@@ -215,9 +213,16 @@ def calendar(
 @app.command()
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One model only.")] = None,
+    store: Store = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
     json: Json = False,
 ) -> None:
-    """Show each model's limits, prices and the output parameter that a call will use."""
-    from hookline import commands  # noqa: PLC0415
+    """Show each model's limits, prices and the output parameter that a call will use.
 
-    raise typer.Exit(commands.models(name, as_json=json))
+    A NAME that is not known is asked for at the server of --base-url.
+    """
+    from hookline import models_command  # noqa: PLC0415
+
+    settings = _settings(store=store, model=model, base_url=base_url)
+    raise typer.Exit(models_command.models(settings, name, as_json=json))

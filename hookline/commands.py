@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hookline import views, wiring
-from hookline.settings import OFFLINE, Settings
+from hookline.exits import DONE, PARTIAL
+from hookline.settings import Settings
 from rag.documents import Video
 from rag.errors import BadInput
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from generation.calendars import Calendar
     from ingest.job import Report
 
-DONE = 0
-PARTIAL = 3
 SAMPLE_DATA = Path(__file__).parent / "data"  # in a wheel
 CHECKOUT_DATA = Path(__file__).parent.parent / "data"
 
@@ -90,7 +89,7 @@ def _ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None) -
 def creators(settings: Settings, *, as_json: bool) -> int:
     """Who is in the store."""
     encoding = wiring.counter(settings).encoding
-    _, videos = wiring.filled_store(settings, wiring.embedder(), None)
+    videos = wiring.filled_store(settings, wiring.embedder(), None).videos
     by_creator: dict[str, list[Video]] = {}
     for video in videos:
         by_creator.setdefault(video.creator, []).append(video)
@@ -118,9 +117,9 @@ def search(
     if not query.strip():
         raise BadInput("the query is empty: say what to look for")
     embedder = wiring.embedder()
-    store, _ = wiring.filled_store(settings, embedder, creators)
-    packed = wiring.retriever(settings, store, embedder).retrieve(
-        query, budget_tokens=settings.budget_tokens, creators=creators
+    filled = wiring.filled_store(settings, embedder, creators)
+    packed = wiring.retriever(settings, filled.store, embedder).retrieve(
+        query, budget_tokens=settings.budget_tokens, creators=filled.creators
     )
     if as_json:
         kept = [
@@ -244,60 +243,6 @@ def _write(calendar: Calendar, paths: Sequence[Path]) -> None:
     finally:
         for name, _ in made:
             Path(name).unlink(missing_ok=True)
-
-
-def models(name: str | None, *, as_json: bool) -> int:
-    """What each model allows and costs."""
-    from generation.limits import MODELS, limits_of  # noqa: PLC0415  # start-up
-
-    if name == OFFLINE:
-        views.say(
-            "offline needs no model, key or network: rows are composed from the creators' own sentences"
-        )
-        if as_json:
-            _print_json({"models": [{"name": OFFLINE, "encoding": wiring.OFFLINE_ENCODING}]})
-        return DONE
-    chosen = [limits_of(name)] if name else list(MODELS.values())
-    if as_json:
-        _print_json({"models": [asdict(limits) for limits in chosen]})
-        return DONE
-    columns = [
-        "model",
-        "window",
-        "input cap",
-        "output cap",
-        "parameter",
-        "encoding",
-        "reasons",
-        "schema",
-        "$/M in",
-        "$/M out",
-        "source",
-        "checked",
-    ]
-    rows: list[list[Any]] = [
-        [
-            m.name,
-            m.context_window,
-            m.max_input or "-",
-            m.max_output,
-            m.output_parameter,
-            m.encoding,
-            "yes" if m.reasons else "no",
-            "yes" if m.takes_schema else "no",
-            m.usd_per_million_input,
-            m.usd_per_million_output,
-            m.source,
-            m.checked_on,
-        ]
-        for m in chosen
-    ]
-    if name:
-        views.fields(columns, rows[0])
-    else:
-        views.table(columns[:-2], [row[:-2] for row in rows])
-        views.say("'offline' is the model while no key and no base URL are set: it needs none of these")
-    return DONE
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from generation.limits import limits_of
+from generation.limits import ModelLimits, limits_of
 from hookline.settings import OFFLINE, Settings
 from rag.documents import tidy_name
 from rag.errors import BadInput
-from rag.tokens import EncodingName, TiktokenCounter, counter_for
+from rag.tokens import EncodingName, TokenCounter, counter_for
 
 if TYPE_CHECKING:
+    from generation.budget import Bounds
     from generation.journal import RowJournal
+    from generation.learned import Memory
     from generation.model import ChatModel
     from rag.documents import Video
     from rag.embedding import Embedder
@@ -26,10 +30,29 @@ if TYPE_CHECKING:
 OFFLINE_ENCODING: EncodingName = "cl100k_base"
 
 
-def counter(settings: Settings) -> TiktokenCounter:
+def model_limits(settings: Settings) -> ModelLimits:
+    """What the chosen model allows; ``BadInput`` for one that nobody knows."""
+    return limits_of(
+        settings.model_name, declared=settings.declared, base_url=settings.base_url, api_key=_key(settings)
+    )
+
+
+def _key(settings: Settings) -> str | None:
+    return settings.api_key.get_secret_value() if settings.api_key else None
+
+
+def counter(settings: Settings) -> TokenCounter:
     """The counter for the encoding of the chosen model."""
-    name = settings.model_name
-    return counter_for(OFFLINE_ENCODING if name == OFFLINE else limits_of(name).encoding)
+    if settings.model_name == OFFLINE:
+        return counter_for(OFFLINE_ENCODING)
+    limits = model_limits(settings)
+    if limits.encoding != "server":
+        return counter_for(limits.encoding)
+    if settings.base_url is None:
+        raise BadInput(f"{limits.name} is counted by its server: give its --base-url")
+    from rag.server_tokens import server_counter  # noqa: PLC0415  # start-up
+
+    return server_counter(settings.base_url, _key(settings), limits.name)
 
 
 @cache
@@ -65,20 +88,28 @@ def _empty(settings: Settings) -> BadInput:
     return BadInput(f"the store {settings.store} is empty: fill it with 'hookline ingest PATH'")
 
 
-def filled_store(
-    settings: Settings, embedder: Embedder, creators: Sequence[str] | None
-) -> tuple[Store, list[Video]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """A store with videos in it: those of ``creators``, or of all where that is None."""
+
+    store: Store
+    videos: list[Video]
+    creators: list[str] | None
+
+
+def filled_store(settings: Settings, embedder: Embedder, creators: Sequence[str] | None) -> Filled:
     """The store and the videos of ``creators``; ``BadInput`` if there are none, or a creator is unknown."""
     store = open_store(settings, embedder, to_write=False)
     videos = store.videos()
     if not videos:
         raise _empty(settings)
     known = sorted({video.creator for video in videos})
-    creators = [tidy_name(creator) for creator in creators or ()]
-    for creator in creators:
+    wanted = [tidy_name(creator) for creator in creators or ()]
+    for creator in wanted:
         if creator not in known:
             raise BadInput(f"no creator {creator!r} in the store: it has {', '.join(known)}")
-    return store, [video for video in videos if not creators or video.creator in creators]
+    theirs = [video for video in videos if not wanted or video.creator in wanted]
+    return Filled(store=store, videos=theirs, creators=wanted or None)
 
 
 def retriever(settings: Settings, store: Store, embedder: Embedder) -> Retriever:
@@ -106,16 +137,53 @@ def check_writable(path: Path) -> None:
         raise BadInput(f"{path} cannot be written: name a file in a folder that can be")
 
 
+def memory(settings: Settings) -> Memory:
+    """What earlier runs learned of costs."""
+    from generation.learned import Memory  # noqa: PLC0415  # start-up
+
+    return Memory(Path(settings.learned))
+
+
+def bounds(settings: Settings) -> Bounds:
+    """What a run may spend."""
+    from generation.budget import Bounds  # noqa: PLC0415  # start-up
+
+    return Bounds(
+        calls=settings.max_calls,
+        tokens=settings.max_total_tokens,
+        usd=settings.max_usd,
+        seconds=settings.max_seconds,
+    )
+
+
+def log_calls(settings: Settings) -> None:
+    """Append every attempt to ``call_log`` as a line of JSON, where that is set."""
+    if settings.call_log is None:
+        return
+    path = Path(settings.call_log)
+    check_writable(path)
+    calls = logging.getLogger("hookline.calls")
+    name = str(path.resolve())
+    if all(handler.get_name() != name for handler in calls.handlers):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+        handler.set_name(name)
+        handler.addFilter(lambda record: record.levelno == logging.INFO)
+        calls.addHandler(handler)
+        calls.setLevel(logging.INFO)
+
+
 def chat_model(settings: Settings) -> ChatModel | None:
     """The model to ask; None for ``offline``. Raises ``BadInput`` for a model or base URL that cannot be."""
     if settings.model_name == OFFLINE:
         return None
-    limits = limits_of(settings.model_name)
     if settings.base_url is not None and urlsplit(settings.base_url).scheme not in {"http", "https"}:
         raise BadInput(f"base URL {settings.base_url!r} does not begin with http:// or https://")
+    limits = model_limits(settings)
     if settings.api_key is None and settings.base_url is None:
         raise BadInput(f"{limits.name} needs a key: set OPENAI_API_KEY, or use --model offline")
-    from generation.openai_model import OpenAIModel  # noqa: PLC0415  # start-up
+    from generation.model import count_prompt  # noqa: PLC0415  # start-up
+    from generation.openai_model import OpenAIModel  # noqa: PLC0415
 
-    key = settings.api_key.get_secret_value() if settings.api_key else None
-    return OpenAIModel(limits, api_key=key, base_url=settings.base_url)
+    count = partial(count_prompt, counter=counter(settings))
+    return OpenAIModel(limits, api_key=_key(settings), base_url=settings.base_url, count_prompt=count)

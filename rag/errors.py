@@ -4,7 +4,8 @@
     ├── BadInput             something the caller named cannot be used: a path, a month, a model, a budget
     ├── StoreBusy            another process holds the store's write lock
     ├── DoesNotFit           a request would exceed a model's limit; carries the arithmetic (law 1)
-    └── ModelFailure         a model call ended without a whole reply; ``kind`` says how
+    └── ServiceFailure       another process or host did not do what it was asked; says whether that can heal
+        └── ModelFailure     a model call ended without a whole reply; ``kind`` says how
 
 What is raised here is shown to people as it is, so each message names the file or field and what to do.
 """
@@ -27,20 +28,68 @@ class StoreBusy(HooklineError):
 
 
 class DoesNotFit(HooklineError):
-    """A request cannot be made to fit a model's limits; the message shows the sum."""
+    """A request cannot be made to fit a model's limits; the message shows the sum.
 
-
-ModelFailureKind = Literal["unreachable", "refused_key", "unknown_model", "quota", "rejected", "interrupted"]
-
-
-class ModelFailure(HooklineError):
-    """A model call ended without a whole reply.
-
-    ``kind``: ``unreachable`` (no connection), ``refused_key``,
-    ``unknown_model``, ``quota``, ``rejected`` (the server says that the request itself is wrong) or
-    ``interrupted`` (the reply broke off).
+    ``over_tokens`` is by how much the prompt is too long.
     """
 
-    def __init__(self, message: str, *, kind: ModelFailureKind) -> None:
+    def __init__(self, message: str, *, over_tokens: int) -> None:
         super().__init__(message)
+        self.over_tokens = over_tokens
+
+
+class ServiceFailure(HooklineError):
+    """Another process or host did not do what it was asked.
+
+    ``heals`` is whether the same request may succeed later. ``retry_after_seconds`` is what the service
+    asked for, None where it named nothing. ``concerns_key`` is whether every request with the same key
+    would fare alike.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        heals: bool = False,
+        retry_after_seconds: float | None = None,
+        concerns_key: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.heals = heals
+        self.retry_after_seconds = retry_after_seconds
+        self.concerns_key = concerns_key
+
+
+ModelFailureKind = Literal[
+    "unreachable",
+    "overloaded",
+    "rate_limited",
+    "refused_key",
+    "unknown_model",
+    "quota",
+    "rejected",
+    "interrupted",
+    "deadline",
+]
+_HEALS: frozenset[ModelFailureKind] = frozenset({"unreachable", "overloaded", "rate_limited"})
+_CONCERNS_KEY: frozenset[ModelFailureKind] = frozenset({"refused_key", "quota"})
+
+
+class ModelFailure(ServiceFailure):
+    """A model call ended without a whole reply.
+
+    ``kind``: ``unreachable`` (no connection, or no answer in time), ``overloaded`` (the server's own fault),
+    ``rate_limited``, ``refused_key``, ``unknown_model``, ``quota``, ``rejected`` (the server says that the
+    request itself is wrong), ``interrupted`` (the reply broke off) or ``deadline`` (our own time was up).
+    """
+
+    def __init__(
+        self, message: str, *, kind: ModelFailureKind, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(
+            message,
+            heals=kind in _HEALS,
+            retry_after_seconds=retry_after_seconds,
+            concerns_key=kind in _CONCERNS_KEY,
+        )
         self.kind: ModelFailureKind = kind

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Literal, assert_never, get_args
 
 from rag.documents import Chunk, Hit, clock, split_at
@@ -90,6 +91,16 @@ class Packed:
     kept: tuple[Kept, ...]
     dropped: tuple[Dropped, ...]
     smallest_tokens: int | None
+
+
+def in_turn(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
+    """One ranking out of several: every first, then every second; a chunk counts where it comes first."""
+    chosen: dict[str, Hit] = {}
+    for rank in zip_longest(*rankings):
+        for hit in rank:
+            if hit is not None:
+                chosen.setdefault(hit.chunk.id, hit)
+    return list(chosen.values())
 
 
 def pack(

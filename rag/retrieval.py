@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 
 from rag.dedupe import without_repeats
 from rag.documents import Hit
 from rag.embedding import Embedder
 from rag.errors import BadInput
-from rag.packing import Dropped, Packed, Strategy, pack
+from rag.packing import Dropped, Packed, Strategy, in_turn, pack
 from rag.store import Store
 from rag.tokens import TokenCounter
 
@@ -64,7 +63,7 @@ class Retriever:
         """
         queries = [query] if isinstance(query, str) else query
         found = [self.candidates(one, creators=creators) for one in queries]
-        hits, repeats = without_repeats(_in_turn([candidates.hits for candidates in found]))
+        hits, repeats = without_repeats(in_turn([candidates.hits for candidates in found]))
         packed = pack(hits, budget_tokens, self._counter, strategy=strategy)
         if packed.smallest_tokens is not None:
             raise BadInput(
@@ -85,16 +84,6 @@ class Retriever:
             Dropped(hit=hit, reason=reason, tokens=self._counter.count(hit.chunk.text))
             for hit, reason in reasons
         )
-
-
-def _in_turn(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
-    """One ranking out of several: every first, then every second; a chunk counts where it comes first."""
-    chosen: dict[str, Hit] = {}
-    for rank in zip_longest(*rankings):
-        for hit in rank:
-            if hit is not None:
-                chosen.setdefault(hit.chunk.id, hit)
-    return list(chosen.values())
 
 
 def _within_best_videos(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:

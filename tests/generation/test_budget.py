@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from generation.budget import content_cap, fit
-from generation.limits import MODELS, ModelLimits, limits_of
-from rag.errors import BadInput, DoesNotFit
+from generation.limits import ModelLimits, known_models, limits_of
+from rag.errors import DoesNotFit
 
 LIMITS = st.builds(
     ModelLimits,
@@ -24,7 +24,7 @@ TOKENS = st.integers(0, 300_000)
 SMALL = st.integers(0, 6_000)
 
 
-@given(LIMITS | st.sampled_from(list(MODELS.values())), TOKENS, SMALL, TOKENS, SMALL, SMALL)
+@given(LIMITS | st.sampled_from(list(known_models().values())), TOKENS, SMALL, TOKENS, SMALL, SMALL)
 def test_no_request_can_exceed_a_limit(
     limits: ModelLimits, prompt: int, margin: int, content: int, reasoning: int, least: int
 ) -> None:
@@ -82,34 +82,3 @@ def test_the_documents_own_example() -> None:
 def test_the_content_cap_has_the_documents_steps(days: int, tokens: int) -> None:
     """More than 25 days 4000, more than 20 days 3500, else 3000."""
     assert content_cap(days) == tokens
-
-
-def test_the_first_models_keep_their_first_values() -> None:
-    """128,000 and 16,385 of context, 4,096 of output, in cl100k_base."""
-    turbo, small = limits_of("gpt-4-turbo-preview"), limits_of("gpt-3.5-turbo")
-    assert (turbo.context_window, turbo.max_output, turbo.encoding) == (128_000, 4096, "cl100k_base")
-    assert (small.context_window, small.max_output, small.encoding) == (16_385, 4096, "cl100k_base")
-
-
-def test_a_snapshot_has_its_models_limits() -> None:
-    """A dated name is looked up without its date, unless the table has that date itself."""
-    assert limits_of("gpt-4o-2024-11-20").max_output == 16_384
-    assert limits_of("gpt-4o-2024-05-13").max_output == 4_096
-
-
-def test_an_unknown_model_names_the_nearest() -> None:
-    """The error says what was asked, what is near, and where to look."""
-    with pytest.raises(
-        BadInput, match=r"unknown model 'gpt-4o-mni': did you mean gpt-4o-mini.*hookline models"
-    ):
-        limits_of("gpt-4o-mni")
-
-
-@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
-def test_the_table_is_consistent(model: ModelLimits) -> None:
-    """Caps lie inside the window, reasoning models take the newer parameter, and a source is named."""
-    assert 0 < model.max_output <= model.context_window
-    assert model.max_input is None or 0 < model.max_input < model.context_window
-    assert model.reasons == (model.output_parameter == "max_completion_tokens")
-    assert model.source
-    assert model.cost_usd(input_tokens=1_000_000, output_tokens=0) == model.usd_per_million_input

@@ -17,14 +17,16 @@ from hypothesis import strategies as st
 
 from generation.calendars import Calendar, draft_calendar, write_calendar
 from generation.limits import limits_of
-from generation.model import ChatRequest, ScriptedModel, prompt_tokens
+from generation.model import ChatRequest, ScriptedModel, count_prompt
 from generation.patterns import measure
 from generation.planning import Brief
 from generation.rows import COLUMNS
 from rag.errors import BadInput, DoesNotFit, ModelFailure, ModelFailureKind
+from rag.retry import RetryPolicy
 from rag.store import MemoryStore
 
 LIMITS = limits_of("gpt-4o-mini")
+AT_ONCE = RetryPolicy(first_window_seconds=0.001)
 FEBRUARY = date(2027, 2, 1)
 
 
@@ -112,6 +114,7 @@ def written(
             patterns=measure(store.videos()),
             counter=COUNTER,
             budget_tokens=budget,
+            retry=AT_ONCE,
         )
     )
 
@@ -161,7 +164,7 @@ def test_no_request_passes_a_limit(
     model = WritingModel(cuts, limits=limits_of("gpt-3.5-turbo"))
     written(briefs, model, store, budget=budget)
     for request in model.requests:
-        prompt = prompt_tokens(request.messages, request.response_schema, COUNTER)
+        prompt = count_prompt(request.messages, request.response_schema, COUNTER).total
         assert prompt + request.max_tokens + 1000 <= 16_385
         assert request.max_tokens <= 4096
 
@@ -183,7 +186,7 @@ def test_what_fails_before_the_first_reply_is_an_error(
 ) -> None:
     """A server that is not there, a refused key and an unknown model end the run with nothing written."""
     with pytest.raises(ModelFailure, match="no luck"):
-        written(briefs, WritingModel([ModelFailure("no luck", kind=kind)]), store)
+        written(briefs, WritingModel([ModelFailure("no luck", kind=kind)] * 9), store)
 
 
 @pytest.mark.parametrize(("kind", "calls"), [("quota", 1), ("rejected", 1), ("interrupted", 3)])
@@ -258,7 +261,7 @@ def test_a_prompt_that_grows_too_large_ends_partial(briefs: list[Brief], store: 
     """Where a later request no longer fits, what was written stays and the rest is drafted."""
     model = WritingModel()
     written(briefs, model, store)
-    sizes = [prompt_tokens(r.messages, r.response_schema, COUNTER) for r in model.requests]
+    sizes = [count_prompt(r.messages, r.response_schema, COUNTER).total for r in model.requests]
     window = sizes[0] + 2000 + 330 + 1  # the first fits by a token
     small = WritingModel(limits=replace(LIMITS, context_window=window))
     grown = [replace(b, trend="a long name " * 3000 if b.slot > 6 else b.trend) for b in briefs]

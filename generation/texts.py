@@ -1,0 +1,109 @@
+"""Plain text as a task: its units are lines, and a reply that was cut goes on after its last whole line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from generation.call import Ask
+from generation.learned import Costs
+from generation.model import Message
+from generation.moves import Move
+from generation.prompts import Section, leave_out
+from generation.units import Lines, Unit, UnitParser
+from rag.tokens import TokenCounter
+
+FIRST_CAP_TOKENS = 4096
+TEMPERATURE = 0.2
+_LEAST_TOKENS = 64
+_HEADROOM = 1.25
+
+
+@dataclass(slots=True, kw_only=True)
+class TextTask:
+    """The reply to ``messages``, whole when a reply has ended by itself; ``lines`` are those kept so far.
+
+    ``cap_tokens`` is the cap of the first call, until it is known that texts of this task are longer.
+    """
+
+    messages: Sequence[Message]
+    counter: TokenCounter
+    cap_tokens: int = FIRST_CAP_TOKENS
+    temperature: float | None = TEMPERATURE
+    name: str = "text"
+    parser: Callable[[int], UnitParser] = Lines
+    lines: list[str] = field(default_factory=list)
+    most_at_once: int = 1
+    _whole: bool = False
+    _gap: bool = False
+
+    @property
+    def text(self) -> str:
+        """The lines, joined."""
+        return "\n".join(self.lines)
+
+    def missing(self) -> list[str]:
+        """The next line's number, until the text is whole."""
+        return [] if self._whole and self.lines else [str(len(self.lines) + 1)]
+
+    def ask(self, keys: Sequence[str], move: Move, *, save_tokens: int) -> Ask:
+        """The messages; and, once something was cut, what is written, what was cut, and where to go on."""
+        parts = [
+            Section(name=f"message {number}", role=message.role, text=message.content)
+            for number, message in enumerate(self.messages, 1)
+        ]
+        (line,) = keys
+        self._gap = False
+        if self.lines:
+            parts.append(
+                Section(
+                    name="written",
+                    role="user",
+                    text=f"You have written the first {len(self.lines)} lines of your reply; they are kept:",
+                    items=tuple(self.lines),
+                    priority=2,
+                )
+            )
+        if move.cut_unit:
+            text = f"Your reply was cut off in line {line}, which is not kept:"
+            parts.append(Section(name="cut", role="user", text=text, items=(move.cut_unit,), priority=1))
+        if move.strategy != "first":
+            parts.append(Section(name="go on", role="user", text=_go_on(line, short=move.essentials_only)))
+        staying, left, _ = leave_out(parts, save_tokens, self.counter)
+        return Ask(
+            keys=(line,),
+            purpose=f"{self.name} from line {line}",
+            sections=tuple(staying),
+            parser=self.parser(int(line)),
+            temperature=self.temperature,
+            left_out=tuple(left),
+        )
+
+    def content_tokens(self, units: int, costs: Costs) -> int:  # noqa: ARG002  # nobody knows how many lines
+        """The cap of the first call, or what whole texts were seen to take where that is more."""
+        return max(self.cap_tokens, round(_HEADROOM * costs.whole_tokens))
+
+    def least_tokens(self, costs: Costs) -> int:  # noqa: ARG002  # a line costs next to nothing
+        """A few lines."""
+        return _LEAST_TOKENS
+
+    def keep(self, unit: Unit, tokens: int) -> str | None:  # noqa: ARG002  # the engine learns from it
+        """Keep the line if it is the next one."""
+        number, following = int(unit.key), len(self.lines) + 1
+        if number != following:
+            self._gap = self._gap or number > following
+            return f"line {number} was written where line {following} follows: left out"
+        self.lines.append(unit.text)
+        return None
+
+    def ended(self, reason: str) -> None:
+        """A reply that ended by itself ends the text, unless it left lines out."""
+        self._whole = reason == "stop" and not self._gap
+
+
+def _go_on(line: str, *, short: bool) -> str:
+    how = " Keep lines short." if short else ""
+    return (
+        f"Go on with line {line}: begin with a line that says only '@@ line {line} @@', then write line {line} "
+        f"and what follows it. Repeat nothing that is kept, and say nothing about this.{how}"
+    )
