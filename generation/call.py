@@ -35,6 +35,7 @@ from rag.retry import RetryPolicy, retried
 from rag.tokens import TokenCounter
 
 MAX_RETRIES = 2
+_BETWEEN_UNITS = 1.1  # a unit and what stands around it
 _BEFORE_THE_FIRST_REPLY = {"unreachable", "refused_key", "unknown_model"}
 _CANNOT_HEAL = {"quota", "rejected", "refused_key", "unknown_model"}
 Status = Literal["complete", "continued", "partial", "failed"]
@@ -312,48 +313,54 @@ class _Run:
         )
 
     def _fitted(self, missing: Sequence[str], move: Move) -> tuple[Ask, PromptTokens, Fit] | None:
-        """A request that fits: optional sections give way first, then units.
+        """A request whose reply has the room that its content needs.
 
-        Raises ``DoesNotFit`` if not even one unit without them fits; None if nothing is left to pay for it.
+        Where the window does not give it, optional sections give way first, then units. A single unit is
+        asked for in less room than it needs, down to the least that is worth a call; then ``DoesNotFit`` is
+        raised. None if nothing is left to pay for a reply.
         """
         costs, limits = self._costs, self.model.limits
         reserve = costs.reserve_tokens(REASONING_TOKENS) if limits.reasons else 0
         margin = costs.margin_tokens(SUPPLEMENT_MARGIN_TOKENS if self._answered else MARGIN_TOKENS)
+        least = self.task.least_tokens(costs)
         wanted = list(missing[: self._at_once(move, costs)])
         save, shortest = 0, None
         while True:
             ask = self.task.ask(wanted, move, save_tokens=save)
             counted = self.model.prompt_tokens(messages(ask.sections), ask.schema)
-            content = move.cap_tokens or self.task.content_tokens(len(ask.keys), costs)
-            least = self.task.least_tokens(costs)
             pays_for = self.spent.reply_tokens(counted.total)
             if pays_for < least + reserve:
                 return None
+            content = move.cap_tokens or self.task.content_tokens(len(ask.keys), costs)
+            content = min(content, pays_for - reserve)
+            refusal: DoesNotFit | None = None
             try:
                 fitted = fit(
                     prompt_tokens=counted.total,
                     limits=limits,
                     margin_tokens=margin,
-                    content_tokens=min(content, pays_for - reserve),
+                    content_tokens=content,
                     reasoning_tokens=reserve,
                     minimum_tokens=min(least, content),
                 )
+                over = min(fitted.wanted_tokens, limits.max_output) - fitted.max_tokens
             except DoesNotFit as error:
-                if error.over_tokens and (shortest is None or counted.total < shortest):
-                    shortest = counted.total
-                    save += error.over_tokens
-                elif len(ask.keys) > 1:
-                    wanted, save, shortest = wanted[: len(ask.keys) // 2], 0, None
-                else:
-                    raise
-                continue
-            return ask, counted, fitted
+                refusal, over = error, error.over_tokens
+            if over > 0 and (shortest is None or counted.total < shortest):
+                shortest = counted.total
+                save += over
+            elif (over > 0 or refusal) and len(ask.keys) > 1:
+                wanted, save, shortest = wanted[: len(ask.keys) // 2], 0, None
+            elif refusal:
+                raise refusal
+            else:
+                return ask, counted, fitted
 
     def _at_once(self, move: Move, costs: Costs) -> int:
         """How many units to ask for: what the last replies were seen to hold."""
         if not costs.cut_at_tokens or not costs.units:
             return move.at_once
-        return max(1, min(move.at_once, int(costs.cut_at_tokens / costs.unit_tokens)))
+        return max(1, min(move.at_once, int(costs.cut_at_tokens / (costs.unit_tokens * _BETWEEN_UNITS))))
 
     async def _converse(
         self, request: ChatRequest, reply: _Reply, ask: Ask, move: Move, counted: PromptTokens
