@@ -2,7 +2,7 @@
 # Needs make, git and Python 3.11+; another Python: make setup PYTHON=/path/to/python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check setup lock clean
+.PHONY: help demo test llama check setup lock clean
 
 # bytecode is kept: without it every start compiles torch's and transformers' modules anew, 15 s
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,6 +26,9 @@ demo: setup ## plan next month for the sample creators and write the calendar
 
 test: setup ## run the tests with branch coverage (ARGS="-k name" for some of them)
 	.venv/bin/python -m pytest --cov --cov-report=term --hypothesis-profile=$(HYPOTHESIS_PROFILE) $(ARGS)
+
+llama: setup ## install llama.cpp's server and a small model: `make test` runs against them too (230 MB)
+	@.venv/bin/python -m tools.llama
 
 check: setup ## format, lint, types, import contracts, dependencies, audit
 	.venv/bin/ruff format --check .

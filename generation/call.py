@@ -268,7 +268,7 @@ class _Run:
             response_schema=ask.schema,
             json_mode=ask.json_mode and limits.takes_json_mode and ask.schema is None,
             temperature=ask.temperature,
-            effort=move.effort if limits.reasons else None,
+            effort=move.effort if limits.reasons and limits.takes_low_effort else None,
         )
         reply = _Reply(self.task, ask.parser, self.counter, costs, self.warnings)
         finished, begun = await self._converse(request, reply, ask, move, counted)

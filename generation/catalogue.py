@@ -45,6 +45,7 @@ _RESPONSES_ONLY = re.compile(r"-pro(?:-|$)|codex|deep-research")
 _SINCE_REASONING = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)")  # takes max_completion_tokens, reasoning or not
 _DEFAULT_TEMPERATURE_ONLY = re.compile(r"o\d")
 _NO_SCHEMA = frozenset({"gpt-4o-2024-05-13", "o1-mini", "o1-preview"})
+_HIGH_EFFORT_ONLY = frozenset({"gpt-5-pro"})
 _JSON_MODE_ONLY = re.compile(r"gpt-3\.5-turbo(?:-0125|-1106)?$|gpt-4-(?:turbo|\d{4}-preview)|gpt-4o")
 _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
@@ -125,6 +126,7 @@ def _read(name: str) -> ModelLimits | None:
         takes_json_mode=takes_schema or bool(_JSON_MODE_ONLY.match(name)),
         takes_temperature=not _DEFAULT_TEMPERATURE_ONLY.match(name)
         and bool(model.temperature if model else not _SINCE_REASONING.match(name)),
+        takes_low_effort=name not in _HIGH_EFFORT_ONLY,
         source=_source(said),
         checked_on=CHECKED_ON,
     )

@@ -35,7 +35,8 @@ class ModelLimits:
     ``context_window`` holds prompt and reply together; ``max_input`` is a separate cap on the prompt where
     the model has one. ``encoding`` names how its tokens are counted, as ``rag.tokens.counter_for`` reads it.
     ``output_parameter`` is the request field that caps the reply (``max_output_tokens``: a model of the
-    Responses API only). ``reasons`` is whether it spends output tokens before the first visible one.
+    Responses API only). ``reasons`` is whether it spends output tokens before the first visible one,
+    and ``takes_low_effort`` whether it can be told to spend fewer.
     ``long_prompt`` holds the prices of long prompts where they differ. ``source`` says where the values were
     read, with what was read there in brackets, and ``checked_on`` when (ISO date; empty for what the user
     declared).
@@ -54,6 +55,7 @@ class ModelLimits:
     takes_schema: bool = True
     takes_json_mode: bool = True
     takes_temperature: bool = True
+    takes_low_effort: bool = True
     source: str = ""
     checked_on: str = ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,8 @@ from rag.retry import Circuit, circuit_for, retry_after_seconds
 
 _TIMEOUT_SECONDS = 120.0
 _CONNECT_SECONDS = 10.0
+_LEAST_OUTPUT_TOKENS = 16  # the Responses API takes no less
+_BEFORE_ANYTHING = {"response.created", "response.queued", "response.in_progress"}  # an error may follow
 _QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 CountPrompt = Callable[[Sequence[Message], dict[str, Any] | None], PromptTokens]
 
@@ -103,9 +105,12 @@ class OpenAIModel:
             arguments["reasoning_effort"] = request.effort
         reason: str | None = None
         usage: Any = None
+        begun = False
         async with await client.chat.completions.create(**arguments) as chunks:
-            yield ""
             async for chunk in chunks:
+                if not begun:  # an error may come as the first event: then nothing has begun
+                    begun = True
+                    yield ""
                 usage = chunk.usage or usage
                 for choice in (chunk.choices or [])[:1]:
                     reason = choice.finish_reason or reason
@@ -134,15 +139,20 @@ class OpenAIModel:
             arguments["text"] = {"format": {"type": "json_object"}}
         if request.effort is not None:
             arguments["reasoning"] = {"effort": request.effort}
+        arguments["max_output_tokens"] = max(request.max_tokens, _LEAST_OUTPUT_TOKENS)
+        begun = False
         async with await client.responses.create(**arguments) as events:
-            yield ""
             async for event in events:
+                if event.type == "response.failed":
+                    code = event.response.error.code if event.response.error else None
+                    raise self._in_stream(code, "the response failed", begun=begun)
+                if not begun and event.type not in _BEFORE_ANYTHING:
+                    begun = True
+                    yield ""
                 if event.type == "response.output_text.delta":
                     yield event.delta
                 elif event.type in {"response.completed", "response.incomplete"}:
                     yield _finished(event.response)
-                elif event.type in {"response.failed", "error"}:
-                    raise ModelFailure(f"the reply from {self._where} failed", kind="interrupted")
 
     def _common(self, request: ChatRequest) -> dict[str, Any]:
         """The arguments that both APIs share."""
@@ -155,48 +165,78 @@ class OpenAIModel:
             arguments["temperature"] = request.temperature
         return arguments
 
-    def _failure(self, error: openai.OpenAIError, *, begun: bool) -> ModelFailure:  # noqa: PLR0911  # one table
+    def _failure(self, error: openai.OpenAIError, *, begun: bool) -> ModelFailure:
         """What an SDK error means here, in one line with a remedy."""
-        headers = error.response.headers if isinstance(error, openai.APIStatusError) else {}
-        asked = retry_after_seconds(headers)
+        match error:
+            case openai.APIStatusError():
+                return self._refused(error)
+            case openai.APIConnectionError() if not begun:
+                return ModelFailure(
+                    f"no answer from {self._where} ({error.message.rstrip('.').lower()}): check --base-url and the network",
+                    kind="unreachable",
+                )
+            case openai.APIError(code=str(code)):  # an error event in a stream that began with 200
+                return self._in_stream(code, error.message, begun=begun)
+            case _:
+                return ModelFailure(f"the call to {self._where} failed ({error})", kind="interrupted")
+
+    def _refused(self, error: openai.APIStatusError) -> ModelFailure:
+        """What a status says; a quota that is used up is a 429 too, and a model unknown may be a 400."""
+        asked = retry_after_seconds(error.response.headers)
         match error:
             case openai.AuthenticationError() | openai.PermissionDeniedError():
                 return ModelFailure(
                     f"{self._where} refused the API key: set OPENAI_API_KEY to one that may use {self.limits.name}",
                     kind="refused_key",
                 )
-            case openai.NotFoundError():
-                return ModelFailure(
-                    f"{self._where} does not know the model {self.limits.name}: choose another with --model",
-                    kind="unknown_model",
-                )
-            case openai.RateLimitError() if error.code in _QUOTA_CODES or error.type in _QUOTA_CODES:
-                return ModelFailure(
-                    f"the quota at {self._where} is used up: add credit, or use --model offline", kind="quota"
-                )
+            case openai.RateLimitError() if {error.code, error.type} & _QUOTA_CODES:
+                return self._quota()
             case openai.RateLimitError():
-                return ModelFailure(
-                    f"{self._where} limits the rate: wait, or ask for less at once",
-                    kind="rate_limited",
-                    retry_after_seconds=asked,
-                )
+                return self._limits_the_rate(asked)
             case openai.APIStatusError(status_code=408 | 409) | openai.InternalServerError():
-                return ModelFailure(
-                    f"{self._where} cannot answer now ({error.status_code}): try again later",
-                    kind="overloaded",
-                    retry_after_seconds=asked,
-                )
-            case openai.APIStatusError():
-                message = f"{self._where} refused the request: {error.message}"
-                lesson = lesson_of(error.message, error.body if isinstance(error.body, dict) else {})
-                return Refused(message, lesson=lesson) if lesson else ModelFailure(message, kind="rejected")
-            case openai.APIConnectionError() if not begun:
-                return ModelFailure(
-                    f"no answer from {self._where} ({error.message.rstrip('.').lower()}): check --base-url and the network",
-                    kind="unreachable",
-                )
-            case _:
-                return ModelFailure(f"the call to {self._where} failed ({error})", kind="interrupted")
+                return self._overloaded(str(error.status_code), asked)
+        if isinstance(error, openai.NotFoundError) or error.code == "model_not_found":
+            return ModelFailure(
+                f"{self._where} does not know the model {self.limits.name}: choose another with --model",
+                kind="unknown_model",
+            )
+        return self._rejected(error.message, error.body if isinstance(error.body, dict) else {})
+
+    def _in_stream(self, code: str | None, message: str, *, begun: bool) -> ModelFailure:
+        """What an error event in a stream means; as the first of its events it is a refusal."""
+        if code in _QUOTA_CODES:
+            return self._quota()
+        if begun:
+            return ModelFailure(f"the call to {self._where} failed ({message})", kind="interrupted")
+        if code == "rate_limit_exceeded":
+            return self._limits_the_rate(None)
+        if code == "server_error":
+            return self._overloaded(code, None)
+        return self._rejected(message, {"code": code})
+
+    def _quota(self) -> ModelFailure:
+        return ModelFailure(
+            f"the quota at {self._where} is used up: add credit, or use --model offline", kind="quota"
+        )
+
+    def _limits_the_rate(self, asked: float | None) -> ModelFailure:
+        return ModelFailure(
+            f"{self._where} limits the rate: wait, or ask for less at once",
+            kind="rate_limited",
+            retry_after_seconds=asked,
+        )
+
+    def _overloaded(self, what: str, asked: float | None) -> ModelFailure:
+        return ModelFailure(
+            f"{self._where} cannot answer now ({what}): try again later",
+            kind="overloaded",
+            retry_after_seconds=asked,
+        )
+
+    def _rejected(self, why: str, body: Mapping[str, Any]) -> ModelFailure:
+        message = f"{self._where} refused the request: {why}"
+        lesson = lesson_of(why, body)
+        return Refused(message, lesson=lesson) if lesson else ModelFailure(message, kind="rejected")
 
 
 def _finished(response: Any) -> Finished:

@@ -11,8 +11,16 @@ from generation.limits import ModelLimits
 from rag.errors import ModelFailure
 
 _CONTEXT_WINDOW = re.compile(r"maximum context length is (\d+)")
-_MAX_OUTPUT = re.compile(r"supports at most (\d+) completion tokens")
+_MAX_OUTPUT = re.compile(
+    r"supports at most (\d+) (?:completion|output) tokens|above maximum value. Expected a value <= (\d+)"
+)
 _MAX_INPUT = re.compile(r"configured limit of (\d+) tokens")
+_NOT_TAKEN = {
+    "max_tokens": "takes_max_tokens",
+    "temperature": "takes_temperature",
+    "reasoning_effort": "takes_low_effort",
+    "reasoning.effort": "takes_low_effort",
+}
 _PROMPT = re.compile(r"resulted in (\d+) tokens|\((\d+) in the messages|has (\d+) input tokens")
 
 
@@ -31,6 +39,7 @@ class Lesson:
     takes_temperature: bool = True
     takes_schema: bool = True
     takes_json_mode: bool = True
+    takes_low_effort: bool = True
 
     def applied_to(self, limits: ModelLimits) -> ModelLimits:
         """``limits`` as they are known now: of two values for one limit, the smaller."""
@@ -43,6 +52,7 @@ class Lesson:
             takes_temperature=limits.takes_temperature and self.takes_temperature,
             takes_schema=limits.takes_schema and self.takes_schema,
             takes_json_mode=limits.takes_json_mode and self.takes_json_mode,
+            takes_low_effort=limits.takes_low_effort and self.takes_low_effort,
         )
 
 
@@ -64,9 +74,9 @@ def lesson_of(message: str, body: Mapping[str, Any]) -> Lesson | None:
         lesson = Lesson(
             context_window=_whole(body.get("n_ctx")), prompt_tokens=_whole(body.get("n_prompt_tokens"))
         )
-    elif code in {"unsupported_parameter", "unsupported_value"}:
-        lesson = Lesson(takes_max_tokens=param != "max_tokens", takes_temperature=param != "temperature")
-    elif "response_format" in message and "not supported" in message:
+    elif param in _NOT_TAKEN and ("not support" in message or code.startswith("unsupported")):
+        lesson = Lesson(**{_NOT_TAKEN[param]: False})
+    elif ("response_format" in message or "text.format" in message) and "not supported" in message:
         # a server that takes no schema may still take JSON mode
         lesson = Lesson(takes_schema=False, takes_json_mode="json_object" not in message)
     else:

@@ -195,7 +195,7 @@ def calendar(
             settings=settings,
             resume=resume,
             on_row=on_row,
-            on_call=views.call_line,
+            on_call=views.ledger(),
         )
     _write(written, paths)
     if resume:

@@ -86,15 +86,53 @@ def row_progress(month: str) -> Iterator[Callable[[CalendarRow], None]]:
         yield lambda _: bar.advance(task)
 
 
-def call_line(call: Call) -> None:
-    """One line of the ledger, as it happens."""
-    _errors.print(
-        f"{call.strategy}: {call.purpose}: {call.prompt_tokens} tokens in, {call.completion_tokens} of "
-        f"{call.max_tokens} out, {call.finish_reason}, {call.units_kept} kept, {call.seconds:.1f} s",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+def ledger() -> Callable[[Call], None]:
+    """The ledger as a table on stderr, a line for each attempt as it ends; what gave way stands below it."""
+    told = 0
+
+    def on_call(call: Call) -> None:
+        nonlocal told
+        line = "{:>3} {:9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>5} {:>7} {:>9}  {:13} {}"
+        if not told:
+            _line(line.format(*_LEDGER))
+        told += 1
+        numbers = (call.prompt_tokens, call.prompt_counted, call.max_tokens, call.completion_tokens)
+        _line(
+            line.format(
+                told,
+                call.strategy,
+                *(f"{number:,}" for number in (*numbers, call.reasoning_tokens)),
+                call.units_kept,
+                f"{call.seconds:.1f}",
+                f"{call.cost_usd:.4f}",
+                call.finish_reason,
+                call.purpose,
+            )
+        )
+        for left in call.left_out:
+            _line(f"    {left}")
+
+    return on_call
+
+
+_LEDGER = (
+    "#",
+    "strategy",
+    "billed",
+    "counted",
+    "cap",
+    "out",
+    "thought",
+    "kept",
+    "seconds",
+    "US$",
+    "end",
+    "for",
+)
+
+
+def _line(text: str) -> None:
+    _errors.print(text.rstrip(), highlight=False, markup=False, soft_wrap=True)
 
 
 def ingest_report(report: Report, tokens: int, store: str) -> None:

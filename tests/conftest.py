@@ -1,10 +1,11 @@
-"""Hypothesis profiles, and an environment without settings."""
+"""Hypothesis profiles, an environment without settings, and what a test needs that may not be there."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import llama_server
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -13,6 +14,12 @@ settings.register_profile(
     "ci", max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test against llama.cpp is skipped where that is not installed."""
+    if item.get_closest_marker("llama") and (complaint := llama_server.lacking()):
+        pytest.skip(complaint)
 
 
 @pytest.fixture

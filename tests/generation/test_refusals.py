@@ -73,6 +73,31 @@ GPT = limits_of("gpt-3.5-turbo")
             {},
             Lesson(takes_schema=False, takes_json_mode=False),
         ),
+        (
+            "max_output_tokens is too large: 9. This model supports at most 8 output tokens.",
+            {"param": "max_output_tokens"},
+            Lesson(max_output=8),
+        ),
+        (
+            "Invalid 'max_output_tokens': integer above maximum value. Expected a value <= 4096, but got 6000 instead.",
+            {"param": "max_output_tokens", "code": "integer_above_max_value"},
+            Lesson(max_output=4096),
+        ),
+        (
+            "Invalid parameter: 'text.format' of type 'json_schema' is not supported with model version `gpt-4`.",
+            {"param": "text.format"},
+            Lesson(takes_schema=False),
+        ),
+        (
+            "Unsupported parameter: 'temperature' is not supported with this model.",
+            {"param": "temperature", "code": None},
+            Lesson(takes_temperature=False),
+        ),
+        (
+            "Unsupported value: 'low' is not supported with this model. Supported values are: 'high'.",
+            {"param": "reasoning.effort", "code": "unsupported_value"},
+            Lesson(takes_low_effort=False),
+        ),
         ("Invalid type for 'messages'.", {"code": "invalid_type"}, None),
         ("", {"type": "exceed_context_size_error", "n_ctx": "none", "n_prompt_tokens": -1}, None),
     ],

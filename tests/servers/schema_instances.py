@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from strict_openai import ChatRequest
+    from served_models import ChatRequest
 
 Schema = Mapping[str, Any]
 Path = tuple[str, ...]
@@ -44,14 +44,16 @@ NOT_PERMITTED = (
 )
 
 
-def instance(schema: Schema, *, words: Mapping[str, int] | None = None, path: Path = ()) -> Any:
-    """A value that conforms to ``schema``.
+def instance(
+    schema: Schema, *, words: Mapping[str, int] | None = None, path: Path = (), root: Schema | None = None
+) -> Any:
+    """A value that conforms to ``schema``, a part of ``root`` or a whole.
 
     ``words`` gives the number of words of a string by the name of the property that it stands under.
     ``path`` is where the value will stand, for callers that put several instances into one reply.
     Raises ValueError at a keyword that is not understood, rather than write what does not conform.
     """
-    return _Generator(root=schema, words=words or {}).value(schema, path)
+    return _Generator(root=root or schema, words=words or {}).value(schema, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +183,22 @@ class ConformingWriter:
         if wanted["type"] == "json_schema":
             value = instance(wanted["json_schema"]["schema"], words=self.words)
         elif key_lines:
-            value = {key: self._row(request, key) for key in re.findall(r'"([^"]+)"', key_lines[-1])}
+            value = {key: self.unit(request, key) for key in re.findall(r'"([^"]+)"', key_lines[-1])}
         elif wanted["type"] == "text":
             return str(value["answer"])
         return json.dumps(value, ensure_ascii=False)
 
-    def _row(self, request: ChatRequest, key: str) -> dict[str, Any]:
-        row = instance(ROW_SCHEMA, words=self.words, path=(key,))
-        return {**row, "evidence": list(self.evidence(request, key))}
+    def unit(self, request: ChatRequest, key: str, *, draft: str = "") -> Any:
+        """The member ``key`` of the reply, asked for or not; another ``draft`` has other words."""
+        path = (draft, key) if draft else (key,)
+        wanted = request.response_format or {"type": "text"}
+        if wanted["type"] != "json_schema":
+            row = instance(ROW_SCHEMA, words=self.words, path=path)
+            return {**row, "evidence": list(self.evidence(request, key))}
+        root = wanted["json_schema"]["schema"]
+        properties = root["properties"]
+        schema = properties.get(key) or next(iter(properties.values()))
+        return instance(schema, words=self.words, path=path, root=root)
 
 
 def strict_faults(schema: Schema) -> Iterator[str]:

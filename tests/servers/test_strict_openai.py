@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 import types
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import openai
 import pytest
+from asking import CLOSED, ask, client_of, closed, json_schema, streamed, text_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI, OpenAI
@@ -23,14 +25,10 @@ from schema_instances import ConformingWriter, instance, sentence, strict_faults
 from strict_openai import (
     GPT_5_MINI,
     ChatRequest,
-    Disconnect,
-    Fault,
     Hang,
-    Malformed,
     Ok,
     Reply,
     ServedModel,
-    Status,
     StrictServer,
     load_encoding,
 )
@@ -41,25 +39,9 @@ if TYPE_CHECKING:
 TINY = ServedModel("tiny", 40, 20, "cl100k_base", takes_schema=False)
 SCHEMED = ServedModel("schemed", 8_000, 4_000, "o200k_base")
 CAPPED = ServedModel("capped", 400, 200, "cl100k_base", input_cap=50)
-MODELS = (TINY, SCHEMED, CAPPED, GPT_5_MINI)
+PLAIN = ServedModel("plain", 8_000, 4_000, "cl100k_base", takes_json_mode=False, takes_prefill=False)
+MODELS = (TINY, SCHEMED, CAPPED, PLAIN, GPT_5_MINI)
 O200K = load_encoding("o200k_base")
-
-
-def client_of(server: StrictServer, *, key: str | None = None, timeout: float = 10.0) -> OpenAI:
-    return OpenAI(base_url=server.base_url, api_key=key or server.key, max_retries=0, timeout=timeout)
-
-
-def ask(client: OpenAI, text: str = "Hello", **arguments: Any) -> Any:
-    arguments = {"model": "schemed", "messages": [{"role": "user", "content": text}], **arguments}
-    return client.chat.completions.create(**arguments)
-
-
-def streamed(client: OpenAI, text: str = "Hello", **arguments: Any) -> list[Any]:
-    return list(ask(client, text, stream=True, stream_options={"include_usage": True}, **arguments))
-
-
-def text_in(chunks: list[Any]) -> str:
-    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +64,7 @@ Served = tuple[StrictServer, OpenAI]
 def test_models_are_listed_and_described(served: Served) -> None:
     """GET /v1/models lists what is served, /v1/models/{id} one of them, and an unknown one is a 404."""
     _, client = served
-    assert [model.id for model in client.models.list()] == ["tiny", "schemed", "capped", "gpt-5-mini"]
+    assert [model.id for model in client.models.list()] == [model.name for model in MODELS]
     assert client.models.retrieve("tiny").id == "tiny"
     with pytest.raises(openai.NotFoundError) as caught:
         client.models.retrieve("gpt-9")
@@ -131,14 +113,48 @@ def test_an_unknown_model_is_a_404(served: Served) -> None:
     assert caught.value.code == "model_not_found"
 
 
+def post(server: StrictServer, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+    """A request beside the SDK's own, without a key."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.server_address[1])) as connection:
+        connection.request("POST", path, json.dumps(body))
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+
+
+def test_limits_are_declared_as_by_vllm() -> None:
+    """With declares_limits each model entry has max_model_len and /tokenize counts, without a key; an unknown model is a 404."""
+    with StrictServer(MODELS, declares_limits=True) as server, client_of(server) as client:
+        entry = client.models.retrieve("tiny").model_dump()
+        counted = post(server, "/tokenize", {"model": "schemed", "prompt": "one two <|endoftext|>"})
+        status, _ = post(server, "/tokenize", {"model": "gpt-9", "prompt": "one"})
+    tokens = O200K.encode_ordinary("one two <|endoftext|>")
+    assert entry["max_model_len"] == 40
+    assert counted == (
+        200,
+        {"count": len(tokens), "max_model_len": 8_000, "tokens": tokens, "token_strs": None},
+    )
+    assert status == 404
+
+
+def test_limits_are_not_declared_unasked(served: Served) -> None:
+    """OpenAI names no limits and has no /tokenize; llama.cpp's and Ollama's questions are a 404 in any case."""
+    server, client = served
+    assert "max_model_len" not in client.models.retrieve("tiny").model_dump()
+    assert post(server, "/tokenize", {"model": "tiny", "prompt": "one"})[0] == 404
+    with StrictServer(declares_limits=True) as declaring:
+        for asked in (server, declaring):
+            status, body = post(asked, "/api/show", {"model": "tiny"})
+            assert (status, body["error"]["message"]) == (404, "Invalid URL (POST /api/show)")
+            with (
+                client_of(asked) as client,
+                pytest.raises(openai.NotFoundError, match=r"Invalid URL \(GET /props"),
+            ):
+                client.get("../props", cast_to=object)
+
+
 # What a request may say
 
 
-def json_schema(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"name": "rows", "strict": True, "schema": schema, **more}}
-
-
-CLOSED = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 FIFTY = "word " * 50
 
 REFUSED: list[tuple[dict[str, Any], str | None, str | None, str]] = [
@@ -146,7 +162,11 @@ REFUSED: list[tuple[dict[str, Any], str | None, str | None, str]] = [
     ({"max_tokens": 0}, "integer_below_min_value", "max_tokens", "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but got 0 instead."),
     ({"max_tokens": 9, "max_completion_tokens": 9}, "invalid_parameter_combination", "max_tokens", "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."),
     ({"model": "gpt-5-mini", "max_tokens": 9}, "unsupported_parameter", "max_tokens", "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."),
-    ({"model": "gpt-5-mini", "temperature": 0.2}, "unsupported_parameter", "temperature", "Unsupported parameter: 'temperature' is not supported with this model."),
+    ({"model": "gpt-5-mini", "temperature": 0.2}, "unsupported_value", "temperature", "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported."),
+    ({"model": "gpt-5-mini", "reasoning_effort": "none"}, "unsupported_value", "reasoning_effort", "Unsupported value: 'reasoning_effort' does not support 'none' with this model. Supported values are: 'minimal', 'low', 'medium', and 'high'."),
+    ({"reasoning_effort": "low"}, None, None, "Unrecognized request argument supplied: reasoning_effort"),
+    ({"model": "plain", "messages": [{"role": "user", "content": "json"}, {"role": "assistant", "content": "{"}]}, None, None, "This model does not support assistant message prefill. The conversation must end with a user message."),
+    ({"model": "plain", "response_format": {"type": "json_object"}}, None, "response_format", "Invalid parameter: 'response_format' of type 'json_object' is not supported with this model."),
     ({"model": "tiny", "messages": [{"role": "user", "content": FIFTY}]}, "context_length_exceeded", "messages", "This model's maximum context length is 40 tokens. However, your messages resulted in 58 tokens. Please reduce the length of the messages."),
     ({"model": "tiny", "max_tokens": 20, "messages": [{"role": "user", "content": FIFTY}]}, "context_length_exceeded", "messages", "This model's maximum context length is 40 tokens. However, you requested 78 tokens (58 in the messages, 20 in the completion). Please reduce the length of the messages or completion."),
     ({"model": "capped", "messages": [{"role": "user", "content": FIFTY}]}, "context_length_exceeded", "messages", "Input tokens exceed the configured limit of 50 tokens. Your messages resulted in 58 tokens. Please reduce the length of the messages."),
@@ -177,6 +197,33 @@ def test_refuses_in_openais_words(
         "code": code,
     }
     assert len(server.replies) == replies
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"model": "gpt-5-mini", "temperature": 1, "reasoning_effort": "minimal"},
+        {"reasoning_effort": None, "temperature": 0.2},
+        {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Well"}]},
+    ],
+)
+def test_what_openai_takes_is_taken(served: Served, arguments: dict[str, Any]) -> None:
+    """The default temperature, an effort that the model knows or null, and a prefill where it is not ruled out."""
+    _, client = served
+    assert ask(client, **arguments).choices[0].finish_reason == "stop"
+
+
+def test_a_model_of_the_responses_api_is_no_chat_model() -> None:
+    """A model that is served through /v1/responses only is a 404 for chat completions, in OpenAI's words."""
+    with (
+        StrictServer() as server,
+        client_of(server) as client,
+        pytest.raises(
+            openai.NotFoundError, match="not supported in the v1/chat/completions endpoint"
+        ) as caught,
+    ):
+        ask(client, model="gpt-5-pro")
+    assert (caught.value.code, caught.value.param) == (None, "model")
 
 
 @pytest.mark.parametrize(("word_count", "accepted"), [(12, True), (13, True), (14, False)])
@@ -283,6 +330,35 @@ def test_a_reply_cap_cuts_earlier_than_asked() -> None:
     assert {reply.choices[0].finish_reason for reply in replies} == {"length"}
 
 
+THINKING = ServedModel("thinking", 8_000, 4_000, "o200k_base", reasons=True, reasoning_tokens=400)
+
+
+@pytest.mark.parametrize(
+    ("effort", "cap", "reasoning", "visible"),
+    [(None, 4_000, 400, 6), ("high", 403, 400, 3), ("low", 102, 100, 2), ("minimal", 60, 60, 0)],
+)
+def test_reasoning_is_spent_first_and_never_seen(
+    effort: str | None, cap: int, reasoning: int, visible: int
+) -> None:
+    """Reasoning tokens come off the cap before the first visible one, a quarter of them at low effort, and usage includes and names them."""
+    text = "one two three four five six"
+    with StrictServer([THINKING], writer=lambda _: text) as server, client_of(server) as client:
+        arguments: dict[str, Any] = {
+            "model": "thinking",
+            "max_completion_tokens": cap,
+            "reasoning_effort": effort,
+        }
+        whole, chunks = ask(client, **arguments), streamed(client, **arguments)
+    choice, usage = whole.choices[0], whole.usage
+    assert usage.completion_tokens_details.reasoning_tokens == reasoning
+    assert usage.completion_tokens == reasoning + visible
+    assert choice.message.content == text_in(chunks) == " ".join(text.split()[:visible])
+    assert choice.finish_reason == ("stop" if visible == 6 else "length")
+    assert chunks[-1].usage == usage
+    assert server.replies[0].reasoning_tokens == reasoning
+    assert server.requests[0].effort == effort
+
+
 # What the model writes
 
 
@@ -347,10 +423,6 @@ def test_what_cannot_be_written_is_an_error() -> None:
     """A keyword that the generator does not understand raises, instead of a value that may not conform."""
     with pytest.raises(ValueError, match="'pattern' at row"):
         instance({"type": "string", "pattern": "^#"}, path=("row",))
-
-
-def closed(**properties: Any) -> dict[str, Any]:
-    return CLOSED | {"properties": properties, "required": list(properties)}
 
 
 @pytest.mark.parametrize(
@@ -425,76 +497,7 @@ def test_without_a_schema_the_named_keys_are_answered() -> None:
     assert len(prose.split()) == 40
 
 
-# What goes wrong
-
-
-def test_faults_come_in_the_order_of_the_script() -> None:
-    """Each request takes one fault; after the last, all is well; every request is recorded."""
-    faults: list[Fault] = [
-        Ok(),
-        Status(429, "insufficient_quota", "You exceeded your current quota."),
-        Status(429, "rate_limit_exceeded", headers={"retry-after-ms": "40"}),
-        Status(500),
-        Malformed("{not json"),
-    ]
-    with StrictServer(MODELS, faults=faults) as server, client_of(server) as client:
-        ask(client)
-        with pytest.raises(openai.RateLimitError) as quota:
-            ask(client)
-        with pytest.raises(openai.RateLimitError) as rate:
-            ask(client)
-        with pytest.raises(openai.InternalServerError) as internal:
-            ask(client)
-        assert ask(client).choices[0].message.content == "{not json"
-        assert ask(client).choices[0].finish_reason == "stop"
-    assert (quota.value.code, quota.value.type) == ("insufficient_quota", "insufficient_quota")
-    assert (rate.value.code, rate.value.response.headers["retry-after-ms"]) == ("rate_limit_exceeded", "40")
-    assert (internal.value.type, internal.value.status_code) == ("server_error", 500)
-    assert (len(server.requests), len(server.replies), server.faults) == (6, 3, [])
-
-
-def test_a_broken_stream_keeps_what_arrived() -> None:
-    """Disconnect sends exactly so many tokens, then the client sees a connection error, not an end."""
-    said: list[Any] = []
-    with StrictServer(MODELS, faults=[Disconnect(5)]) as server, client_of(server) as client:
-        stream = ask(client, stream=True)
-        with pytest.raises(openai.APIConnectionError):
-            said.extend(stream)  # what came before the error is kept
-        assert ask(client).choices[0].finish_reason == "stop"
-    broken = server.replies[0]
-    assert (broken.finish_reason, broken.completion_tokens) == (None, 5)
-    assert text_in(said) == broken.text
-    assert len(O200K.encode_ordinary(broken.text)) == 5
-
-
-def test_a_broken_whole_reply_is_a_connection_error() -> None:
-    """Disconnect without streaming closes in the middle of the body."""
-    with (
-        StrictServer(MODELS, faults=[Disconnect(5)]) as server,
-        client_of(server) as client,
-        pytest.raises(openai.APIConnectionError),
-    ):
-        ask(client)
-    assert server.replies[0].finish_reason is None
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_hang_is_the_clients_timeout(stream: bool) -> None:
-    """Hang outlasts the client's timeout, and neither it nor an open connection holds up the server's end."""
-    with StrictServer(MODELS, faults=[Hang(30)]) as server, client_of(server, timeout=0.2) as client:
-        with pytest.raises(openai.APITimeoutError):
-            ask(client, stream=stream)
-        started = time.monotonic()
-    assert time.monotonic() - started < 2
-    assert (len(server.requests), server.replies) == (1, [])
-
-
-def test_a_short_hang_ends_in_the_answer() -> None:
-    """A hang that the client waits out is followed by the reply."""
-    with StrictServer(MODELS, faults=[Hang(0.1)]) as server, client_of(server) as client:
-        started = time.monotonic()
-        assert ask(client).choices[0].finish_reason == "stop"
-    assert time.monotonic() - started >= 0.1
+# How the server behaves as a whole
 
 
 def test_it_dies_after_so_many_replies() -> None:
@@ -538,6 +541,23 @@ def test_a_writer_that_raises_fails_the_test() -> None:
         ask(client)
 
 
+def test_the_end_ends_every_silence() -> None:
+    """When the with block ends, no thread of the server waits on, neither for a script's silence nor for a client's next request."""
+    before = set(threading.enumerate())
+    with StrictServer(MODELS, faults=[Ok(), Hang(30), Hang(30, after_tokens=2)]) as server:
+        clients = [client_of(server, timeout=timeout) for timeout in (10, 0.2, 0.2)]
+        ask(clients[0])
+        for client in clients[1:]:
+            with pytest.raises(openai.APITimeoutError):
+                streamed(client)
+        started = time.monotonic()
+    while (threads := set(threading.enumerate()) - before) and time.monotonic() < started + 2:
+        time.sleep(0.01)
+    assert not threads
+    for client in clients:
+        client.close()
+
+
 def test_a_request_is_recorded_as_it_came(served: Served) -> None:
     """A test can inspect what was sent: model, messages, output parameter, stream, format, headers, the body."""
     server, client = served
@@ -553,15 +573,28 @@ def test_a_request_is_recorded_as_it_came(served: Served) -> None:
 
 
 def test_it_runs_as_a_program() -> None:
-    """Run as a script it prints its base URL first, serves the default models, and obeys its options."""
+    """Run as a script it prints its base URL first, serves the default models, and obeys its options and its fault script."""
     command = [sys.executable, str(Path(__file__).with_name("strict_openai.py")), "--model", "gpt-3.5-turbo"]
-    options = ["--port", "0", "--reply-cap", "3", "--dies-after", "1"]
+    options = ["--port", "0", "--reply-cap", "3", "--dies-after", "1", "--declares-limits"]
+    options += ["--faults", "quota,ok"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()
         with OpenAI(base_url=base_url, api_key="sk-strict", max_retries=0, timeout=10) as client:
-            assert [model.id for model in client.models.list()] == ["gpt-3.5-turbo"]
+            (entry,) = client.models.list()
+            assert (entry.id, entry.model_dump()["max_model_len"]) == ("gpt-3.5-turbo", 16_385)
+            with pytest.raises(openai.RateLimitError):
+                ask(client, model="gpt-3.5-turbo")
             assert ask(client, model="gpt-3.5-turbo").usage.completion_tokens == 3
             with pytest.raises(openai.APIConnectionError):
                 ask(client, model="gpt-3.5-turbo")
         process.terminate()
+
+
+def test_a_script_that_is_not_understood_is_an_error() -> None:
+    """An unknown fault ends the program with a line that names the known ones, before anything is served."""
+    command = [sys.executable, str(Path(__file__).with_name("strict_openai.py")), "--faults", "ok,flood"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert "unknown fault 'flood': expected one of 429, quota" in ended.stderr
+    assert not ended.stdout
