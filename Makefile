@@ -27,7 +27,7 @@ demo: setup ## plan next month for the sample creators and write the calendar
 test: setup ## run the tests with branch coverage (ARGS="-k name" for some of them)
 	.venv/bin/python -m pytest --cov --cov-report=term --hypothesis-profile=$(HYPOTHESIS_PROFILE) $(ARGS)
 
-llama: setup ## install llama.cpp's server and a small model: `make test` runs against them too (230 MB)
+llama: setup ## install llama.cpp's server and a small model: `make test` runs against them too (130 MB)
 	@.venv/bin/python -m tools.llama
 
 check: setup ## format, lint, types, import contracts, dependencies, audit

@@ -35,7 +35,7 @@ from rag.retry import RetryPolicy, retried
 from rag.tokens import TokenCounter
 
 MAX_RETRIES = 2
-_BETWEEN_UNITS = 1.1  # a unit and what stands around it
+_BETWEEN_UNITS = 1.05  # a unit and what stands around it
 _BEFORE_THE_FIRST_REPLY = {"unreachable", "refused_key", "unknown_model"}
 _CANNOT_HEAL = {"quota", "rejected", "refused_key", "unknown_model"}
 Status = Literal["complete", "continued", "partial", "failed"]

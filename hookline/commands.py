@@ -57,7 +57,9 @@ def next_month(today: date) -> str:
 
 def ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None, as_json: bool) -> int:
     """Bring the store up to date with ``paths`` and report."""
-    encoding = wiring.counter(settings).encoding  # an unknown model is found before anything is written
+    encoding = wiring.stored_encoding(
+        settings, views.say
+    )  # an unknown model is found before anything is written
     report = _ingest(settings, paths, creator=creator)
     tokens = report.tokens[encoding]
     if as_json:
@@ -88,7 +90,7 @@ def _ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None) -
 
 def creators(settings: Settings, *, as_json: bool) -> int:
     """Who is in the store."""
-    encoding = wiring.counter(settings).encoding
+    encoding = wiring.stored_encoding(settings, views.say)
     videos = wiring.filled_store(settings, wiring.embedder(), None).videos
     by_creator: dict[str, list[Video]] = {}
     for video in videos:

@@ -15,7 +15,7 @@ from generation.limits import ModelLimits, limits_of
 from hookline.settings import OFFLINE, Settings
 from rag.documents import tidy_name
 from rag.errors import BadInput
-from rag.tokens import EncodingName, TokenCounter, counter_for
+from rag.tokens import ENCODINGS, EncodingName, TokenCounter, counter_for
 
 if TYPE_CHECKING:
     from generation.budget import Bounds
@@ -53,6 +53,16 @@ def counter(settings: Settings) -> TokenCounter:
     from rag.server_tokens import server_counter  # noqa: PLC0415  # start-up
 
     return server_counter(settings.base_url, _key(settings), limits.name)
+
+
+def stored_encoding(settings: Settings, on_other: Callable[[str], None]) -> EncodingName:
+    """The encoding of the chosen model, where the store holds counts in it; else OpenAI's, which is said."""
+    chosen = OFFLINE_ENCODING if settings.model_name == OFFLINE else model_limits(settings).encoding
+    for encoding in ENCODINGS:
+        if encoding == chosen:
+            return encoding
+    on_other(f"tokens are counted in {OFFLINE_ENCODING}: the store holds no counts of {settings.model_name}")
+    return OFFLINE_ENCODING
 
 
 @cache
