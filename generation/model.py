@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -99,14 +99,22 @@ class ChatModel(Protocol):
 
 
 def count_prompt(
-    messages: Sequence[Message], schema: dict[str, Any] | None, counter: TokenCounter
+    messages: Sequence[Message],
+    schema: dict[str, Any] | None,
+    counter: TokenCounter,
+    *,
+    count_chat: Callable[[Sequence[tuple[str, str]]], int | None] | None = None,
 ) -> PromptTokens:
     """What a prompt costs: exact for OpenAI's messages with their chat framing, an estimate for the schema.
 
     Framing after OpenAI's cookbook: 3 tokens a message beside role and content, 3 to prime the reply. Other
     models frame by templates of their own: theirs is an estimate. No vendor publishes what a schema costs;
-    its compact JSON and 9 tokens were seen to (openai-cookbook, issue 2140).
+    its compact JSON and 9 tokens were seen to (openai-cookbook, issue 2140). Where a server of one's own
+    counts whole chats (``count_chat``), that is exact: it holds replies to a schema without showing it.
     """
+    chat = count_chat([(m.role, m.content) for m in messages]) if count_chat else None
+    if chat is not None:
+        return PromptTokens(exact=chat)
     text = sum(counter.count(m.role) + counter.count(m.content) for m in messages)
     openais = counter.encoding in ENCODINGS
     framing = (len(messages) + 1) * (_FRAMING_TOKENS if openais else _OTHER_FRAMING_TOKENS)

@@ -152,7 +152,7 @@ class OpenAIModel:
                 if event.type == "response.output_text.delta":
                     yield event.delta
                 elif event.type in {"response.completed", "response.incomplete"}:
-                    yield _finished(event.response)
+                    yield _finished(event.response, cap=arguments["max_output_tokens"])
 
     def _common(self, request: ChatRequest) -> dict[str, Any]:
         """The arguments that both APIs share."""
@@ -239,13 +239,13 @@ class OpenAIModel:
         return Refused(message, lesson=lesson) if lesson else ModelFailure(message, kind="rejected")
 
 
-def _finished(response: Any) -> Finished:
-    """How a response ended, in the words of chat completions."""
+def _finished(response: Any, *, cap: int) -> Finished:
+    """How a response ended, in the words of chat completions; llama.cpp calls one cut at its cap completed."""
     usage = response.usage
-    cut = response.status == "incomplete"
-    why = response.incomplete_details.reason if cut and response.incomplete_details else None
+    why = response.incomplete_details.reason if response.incomplete_details else None
+    at_its_cap = usage is not None and usage.output_tokens >= cap
     return Finished(
-        reason="length" if why == "max_output_tokens" else why or "stop",
+        reason="length" if at_its_cap or why == "max_output_tokens" else why or "stop",
         prompt_tokens=usage.input_tokens if usage else None,
         completion_tokens=usage.output_tokens if usage else None,
         reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else 0,

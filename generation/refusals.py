@@ -76,6 +76,8 @@ def lesson_of(message: str, body: Mapping[str, Any]) -> Lesson | None:
         )
     elif param in _NOT_TAKEN and ("not support" in message or code.startswith("unsupported")):
         lesson = Lesson(**{_NOT_TAKEN[param]: False})
+    elif "JSON schema error" in message:
+        lesson = Lesson(takes_schema=False)
     elif ("response_format" in message or "text.format" in message) and "not supported" in message:
         # a server that takes no schema may still take JSON mode
         lesson = Lesson(takes_schema=False, takes_json_mode="json_object" not in message)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rag.documents import Video
     from rag.embedding import Embedder
     from rag.retrieval import Retriever
+    from rag.server_tokens import ServerCounter
     from rag.store import Store
 
 OFFLINE_ENCODING: EncodingName = "cl100k_base"
@@ -45,9 +46,14 @@ def counter(settings: Settings) -> TokenCounter:
     """The counter for the encoding of the chosen model."""
     if settings.model_name == OFFLINE:
         return counter_for(OFFLINE_ENCODING)
+    return _servers_counter(settings) or counter_for(model_limits(settings).encoding)
+
+
+def _servers_counter(settings: Settings) -> ServerCounter | None:
+    """The server's own counter, where the model is counted by it."""
     limits = model_limits(settings)
     if limits.encoding != "server":
-        return counter_for(limits.encoding)
+        return None
     if settings.base_url is None:
         raise BadInput(f"{limits.name} is counted by its server: give its --base-url")
     from rag.server_tokens import server_counter  # noqa: PLC0415  # start-up
@@ -195,5 +201,8 @@ def chat_model(settings: Settings) -> ChatModel | None:
     from generation.model import count_prompt  # noqa: PLC0415  # start-up
     from generation.openai_model import OpenAIModel  # noqa: PLC0415
 
-    count = partial(count_prompt, counter=counter(settings))
+    servers = _servers_counter(settings)
+    count = partial(
+        count_prompt, counter=counter(settings), count_chat=servers.count_chat if servers else None
+    )
     return OpenAIModel(limits, api_key=_key(settings), base_url=settings.base_url, count_prompt=count)

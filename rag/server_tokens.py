@@ -1,7 +1,8 @@
-"""Token counts by the server that reads them: ``/tokenize`` of llama.cpp and vLLM."""
+"""Token counts by the server that reads them: llama.cpp's and vLLM's own endpoints."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -21,28 +22,45 @@ class ServerCounter:
         self._model = model
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx2.Client(headers=headers, timeout=_TIMEOUT_SECONDS)
-        self._remembered = lru_cache(maxsize=16_384)(self._ask)
+        self._remembered = lru_cache(maxsize=16_384)(self._count)
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is, without special tokens. Raises ``ServiceFailure`` if nobody says."""
         return self._remembered(text) if text else 0
 
-    def _ask(self, text: str) -> int:
+    def count_chat(self, messages: Sequence[tuple[str, str]]) -> int | None:
+        """How many tokens a chat of ``(role, content)`` is with its template; None if the server does not say."""
+        chat = [{"role": role, "content": content} for role, content in messages]
+        for path, field in (("/v1/chat/completions/input_tokens", "input_tokens"), ("/tokenize", "count")):
+            _, said = self._post(path, {"model": self._model, "messages": chat})
+            count = said.get(field)
+            if isinstance(count, int) and count > 0:
+                return count
+        return None
+
+    def _count(self, text: str) -> int:
         # each server reads its own fields and passes over the other's
         llama_cpp = {"content": text, "add_special": False}
         vllm = {"model": self._model, "prompt": text, "add_special_tokens": False}
+        status, said = self._post("/tokenize", llama_cpp | vllm)
+        count, tokens = said.get("count"), said.get("tokens")
+        if isinstance(count, int) and count >= 0:
+            return count
+        if isinstance(tokens, list):
+            return len(tokens)
+        raise self._failure(f"status {status}")
+
+    def _post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The status and the object that came; an empty one for whatever else it was."""
         try:
-            reply = self._client.post(f"{self._root}/tokenize", json=llama_cpp | vllm)
-            said: Any = reply.json() if reply.is_success else None
-        except (httpx2.HTTPError, ValueError) as error:
+            reply = self._client.post(self._root + path, json=body)
+        except httpx2.HTTPError as error:
             raise self._failure(type(error).__name__) from error
-        if isinstance(said, dict):
-            count, tokens = said.get("count"), said.get("tokens")
-            if isinstance(count, int) and count >= 0:
-                return count
-            if isinstance(tokens, list):
-                return len(tokens)
-        raise self._failure(f"status {reply.status_code}")
+        try:
+            said: Any = reply.json() if reply.is_success else None
+        except ValueError:
+            said = None
+        return reply.status_code, said if isinstance(said, dict) else {}
 
     def _failure(self, why: str) -> ServiceFailure:
         return ServiceFailure(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from members import Members
 from strict_openai import (
     OVERLOADED,
     QUOTA,
@@ -26,16 +27,14 @@ from strict_openai import (
 )
 
 from generation.budget import MARGIN_TOKENS, Bounds
-from generation.call import Ask, Outcome, complete
+from generation.call import Outcome, complete
 from generation.learned import Costs, Memory
 from generation.limits import ModelLimits, limits_of
 from generation.model import ChatRequest, Finished, Message, count_prompt
 from generation.moves import Move
 from generation.openai_model import OpenAIModel
-from generation.prompts import Section, leave_out
 from generation.refusals import Refused
 from generation.texts import TextTask
-from generation.units import JsonMembers, Unit
 from rag.errors import DoesNotFit, ModelFailure, ModelFailureKind
 from rag.retry import RetryPolicy
 from rag.tokens import ENCODINGS, counter_for
@@ -202,61 +201,6 @@ def test_no_assistant_turn_is_ever_last() -> None:
 def run(task: Any, model: OpenAIModel, **options: Any) -> Outcome:
     counter = counter_for(model.limits.encoding)
     return asyncio.run(complete(task, model, counter=counter, retry=AT_ONCE, **options))
-
-
-@dataclass
-class Members:
-    """``wanted`` members of a JSON object, after so many words of prompt and of notes that may give way."""
-
-    words: int
-    notes: int
-    wanted: int
-    each: int
-    counter: Any
-    schema: bool
-    name: str = "members"
-    most_at_once: int = 12
-    kept: list[str] = field(default_factory=list)
-
-    def missing(self) -> list[str]:
-        return [str(n) for n in range(1, self.wanted + 1) if str(n) not in self.kept]
-
-    def ask(self, keys: Sequence[str], move: Move, *, save_tokens: int) -> Ask:
-        notes = tuple(f"note {n}: " + "words that may go. " * 20 for n in range(self.notes))
-        parts = [
-            Section(name="task", role="system", text="Write JSON. " + "word " * self.words),
-            Section(name="notes", role="user", text="Notes:", items=notes, priority=1),
-            Section(name="keys", role="user", text="Keys: " + ", ".join(f'"{key}"' for key in keys)),
-        ]
-        staying, left, _ = leave_out(parts, save_tokens, self.counter)
-        schema = {
-            "type": "object",
-            "properties": {key: {"type": "string"} for key in keys},
-            "required": list(keys),
-            "additionalProperties": False,
-        }
-        return Ask(
-            keys=tuple(keys),
-            purpose="members",
-            sections=tuple(staying),
-            parser=JsonMembers(),
-            schema=schema if self.schema else None,
-            json_mode=True,
-            left_out=tuple(left),
-        )
-
-    def content_tokens(self, units: int, costs: Costs) -> int:
-        return units * self.each
-
-    def least_tokens(self, costs: Costs) -> int:
-        return min(20, self.each)
-
-    def keep(self, unit: Unit, tokens: int) -> str | None:
-        self.kept.append(unit.key)
-        return None
-
-    def ended(self, reason: str) -> None:
-        pass
 
 
 SERVED = [
