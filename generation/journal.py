@@ -30,12 +30,15 @@ class RowJournal:
 
     def append(self, brief: Brief, row: CalendarRow) -> None:
         """Put ``row`` on disk."""
+        is_new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"brief": _digest(brief), "row": asdict(row)}, ensure_ascii=False)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"\n{line}\n")  # the line break in front ends what a killed writer left
             file.flush()
             os.fsync(file.fileno())
+        if is_new:
+            _sync_folder(self.path.parent)
 
     def rows(self, briefs: Sequence[Brief]) -> dict[int, CalendarRow]:
         """The rows that answer ``briefs``, by slot; of several for one brief, the last."""
@@ -49,6 +52,15 @@ class RowJournal:
             if entry is not None:
                 found[entry[0]] = entry[1]
         return {brief.slot: found[digest] for brief in briefs if (digest := _digest(brief)) in found}
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file is on disk when its folder's entry is."""
+    entry = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(entry)
+    finally:
+        os.close(entry)
 
 
 def _entry(line: str) -> tuple[str, CalendarRow] | None:
