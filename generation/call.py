@@ -13,91 +13,25 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal
 
-from generation.budget import (
-    MARGIN_TOKENS,
-    REASONING_TOKENS,
-    SUPPLEMENT_MARGIN_TOKENS,
-    Bounds,
-    Fit,
-    Spent,
-    fit,
-)
+from generation.budget import Bounds, Spent
+from generation.fitting import Planned, planned
 from generation.learned import Costs, Memory
-from generation.model import ChatModel, ChatRequest, Finished, PromptTokens
+from generation.model import ChatModel, ChatRequest, Finished
 from generation.moves import Ended, Move, Strategy, next_move
-from generation.prompts import Section, messages
 from generation.refusals import Refused
+from generation.task import Task
 from generation.units import Unit, UnitParser
 from rag.errors import DoesNotFit, ModelFailure, ServiceFailure
 from rag.retry import RetryPolicy, retried
 from rag.tokens import TokenCounter
 
 MAX_RETRIES = 2
-_BETWEEN_UNITS = 1.05  # a unit and what stands around it
 _BEFORE_THE_FIRST_REPLY = {"unreachable", "refused_key", "unknown_model"}
 _CANNOT_HEAL = {"quota", "rejected", "refused_key", "unknown_model"}
 Status = Literal["complete", "continued", "partial", "failed"]
 _log = logging.getLogger("hookline.calls")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One request of a task: the units it asks for by key, the prompt, and how the reply is read.
-
-    ``left_out`` has a line for each section that gave way, so that the prompt fits.
-    """
-
-    keys: tuple[str, ...]
-    purpose: str
-    sections: tuple[Section, ...]
-    parser: UnitParser
-    schema: dict[str, Any] | None = None
-    json_mode: bool = False
-    temperature: float | None = None
-    left_out: tuple[str, ...] = ()
-
-
-class Task(Protocol):
-    """What is to be written, as units that are known by a key."""
-
-    @property
-    def name(self) -> str:
-        """What its costs are remembered under."""
-        ...
-
-    @property
-    def most_at_once(self) -> int:
-        """How many units one call may ask for."""
-        ...
-
-    def missing(self) -> Sequence[str]:
-        """The keys of the units that are still to be written, in order."""
-        ...
-
-    def ask(self, keys: Sequence[str], move: Move, *, save_tokens: int) -> Ask:
-        """A request for ``keys``, or for as many of them as it can carry.
-
-        The prompt is ``save_tokens`` shorter than it would be, as far as optional sections give way.
-        """
-        ...
-
-    def content_tokens(self, units: int, costs: Costs) -> int:
-        """The cap of a reply with so many units, before any escalation."""
-        ...
-
-    def least_tokens(self, costs: Costs) -> int:
-        """The shortest reply that is worth a call."""
-        ...
-
-    def keep(self, unit: Unit, tokens: int) -> str | None:
-        """Keep ``unit``, on disk before this returns where there is a journal; or say why it is refused."""
-        ...
-
-    def ended(self, reason: str) -> None:
-        """A reply ended for ``reason``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,125 +191,70 @@ class _Run:
 
     async def _round(self, missing: Sequence[str], move: Move) -> Ended | str:
         """One request and its reply; or that what is left of tokens or money pays for no useful one."""
-        costs, limits = self._costs, self.model.limits
-        planned = self._fitted(missing, move)
-        if planned is None:
-            return "the bound of tokens or money (max_total_tokens, max_usd) is reached"
-        ask, counted, fitted = planned
-        request = ChatRequest(
-            messages=messages(ask.sections),
-            max_tokens=fitted.max_tokens,
-            response_schema=ask.schema,
-            json_mode=ask.json_mode and limits.takes_json_mode and ask.schema is None,
-            temperature=ask.temperature,
-            effort=move.effort if limits.reasons and limits.takes_low_effort else None,
+        costs = self._costs
+        plan = planned(
+            self.task,
+            self.model,
+            move,
+            missing=missing,
+            costs=costs,
+            spent=self.spent,
+            is_first=not self._answered,
         )
-        reply = _Reply(self.task, ask.parser, self.counter, costs, self.warnings)
-        finished, begun = await self._converse(request, reply, ask, move, counted)
-        cut = finished.reason != "stop"
-        if not cut:
+        if plan is None:
+            return "the bound of tokens or money (max_total_tokens, max_usd) is reached"
+        reply = _Reply(self.task, plan.ask.parser, self.counter, costs, self.warnings)
+        finished, begun = await self._converse(plan, move, reply)
+        if finished.reason == "stop":
             reply.finish()
         self.task.ended(finished.reason)
         tokens = finished.completion_tokens or self.counter.count(reply.text)
         if finished.prompt_tokens is not None:
-            costs.saw_prompt(counted=counted.total, billed=finished.prompt_tokens)
+            costs.saw_prompt(counted=plan.counted.total, billed=finished.prompt_tokens)
         if finished.reason in {"stop", "length"}:
             costs.saw_reply(
-                cap=fitted.max_tokens,
+                cap=plan.fit.max_tokens,
                 tokens=tokens,
                 reasoning_tokens=finished.reasoning_tokens,
                 cut=finished.reason == "length",
             )
         self.units += reply.kept
         self._record(
-            ask,
+            plan,
             move,
-            counted,
-            request.max_tokens,
             begun=begun,
             reason=finished.reason,
-            prompt_tokens=finished.prompt_tokens or (counted.total if reply.begun else 0),
+            prompt_tokens=finished.prompt_tokens or (plan.counted.total if reply.begun else 0),
             completion_tokens=tokens,
             reasoning_tokens=finished.reasoning_tokens,
             units_kept=len(reply.kept),
         )
         return Ended(
             reason=finished.reason,
-            asked=len(ask.keys),
+            asked=len(plan.ask.keys),
             kept=len(reply.kept),
-            cap_tokens=fitted.max_tokens,
-            room_tokens=fitted.room_tokens,
+            cap_tokens=plan.fit.max_tokens,
+            room_tokens=plan.fit.room_tokens,
             tokens=tokens,
             starved=not reply.text.strip()
             and finished.reason == "length"
-            and (limits.reasons or finished.reasoning_tokens > 0),
-            cut_unit=ask.parser.cut if cut else "",
+            and (self.model.limits.reasons or finished.reasoning_tokens > 0),
+            cut_unit="" if finished.reason == "stop" else plan.ask.parser.cut,
         )
 
-    def _fitted(self, missing: Sequence[str], move: Move) -> tuple[Ask, PromptTokens, Fit] | None:
-        """A request whose reply has the room that its content needs.
-
-        Where the window does not give it, optional sections give way first, then units. A single unit is
-        asked for in less room than it needs, down to the least that is worth a call; then ``DoesNotFit`` is
-        raised. None if nothing is left to pay for a reply.
-        """
-        costs, limits = self._costs, self.model.limits
-        reserve = costs.reserve_tokens(REASONING_TOKENS) if limits.reasons else 0
-        margin = costs.margin_tokens(SUPPLEMENT_MARGIN_TOKENS if self._answered else MARGIN_TOKENS)
-        least = self.task.least_tokens(costs)
-        wanted = list(missing[: self._at_once(move, costs)])
-        save, shortest = 0, None
-        while True:
-            ask = self.task.ask(wanted, move, save_tokens=save)
-            counted = self.model.prompt_tokens(messages(ask.sections), ask.schema)
-            pays_for = self.spent.reply_tokens(counted.total)
-            if pays_for < least + reserve:
-                return None
-            content = move.cap_tokens or self.task.content_tokens(len(ask.keys), costs)
-            content = min(content, pays_for - reserve)
-            refusal: DoesNotFit | None = None
-            try:
-                fitted = fit(
-                    prompt_tokens=counted.total,
-                    limits=limits,
-                    margin_tokens=margin,
-                    content_tokens=content,
-                    reasoning_tokens=reserve,
-                    minimum_tokens=min(least, content),
-                )
-                over = min(fitted.wanted_tokens, limits.max_output) - fitted.max_tokens
-            except DoesNotFit as error:
-                refusal, over = error, error.over_tokens
-            if over > 0 and (shortest is None or counted.total < shortest):
-                shortest = counted.total
-                save += over
-            elif (over > 0 or refusal) and len(ask.keys) > 1:
-                wanted, save, shortest = wanted[: len(ask.keys) // 2], 0, None
-            elif refusal:
-                raise refusal
-            else:
-                return ask, counted, fitted
-
-    def _at_once(self, move: Move, costs: Costs) -> int:
-        """How many units to ask for: what the last replies were seen to hold."""
-        if not costs.cut_at_tokens or not costs.units:
-            return move.at_once
-        return max(1, min(move.at_once, int(costs.cut_at_tokens / (costs.unit_tokens * _BETWEEN_UNITS))))
-
-    async def _converse(
-        self, request: ChatRequest, reply: _Reply, ask: Ask, move: Move, counted: PromptTokens
-    ) -> tuple[Finished, float]:
-        """Send ``request`` and read the reply to its end, whatever the end is; and when it was sent.
+    async def _converse(self, plan: Planned, move: Move, reply: _Reply) -> tuple[Finished, float]:
+        """Send what is planned and read the reply to its end, whatever the end is; and when it was sent.
 
         Raises what cannot heal, and what no retry could mend before anything came.
         """
         seconds_left = self.spent.seconds_left(time.monotonic())
         begun = time.monotonic()
+        request = plan.request(self.model, move)
 
         def failed(failure: ServiceFailure, wait_seconds: float | None) -> None:
             nonlocal begun
             if isinstance(failure, ModelFailure) and not self._is_told_elsewhere(failure, wait_seconds):
-                self._record(ask, move, counted, request.max_tokens, begun=begun, reason=failure.kind)
+                self._record(plan, move, begun=begun, reason=failure.kind)
             if wait_seconds is not None:
                 begun = time.monotonic() + wait_seconds
 
@@ -412,10 +291,8 @@ class _Run:
 
     def _record(
         self,
-        ask: Ask,
+        plan: Planned,
         move: Move,
-        counted: PromptTokens,
-        max_tokens: int,
         *,
         begun: float,
         reason: str,
@@ -428,19 +305,19 @@ class _Run:
         limits = self.model.limits
         usd = limits.cost_usd(input_tokens=prompt_tokens, output_tokens=completion_tokens)
         call = Call(
-            purpose=ask.purpose,
+            purpose=plan.ask.purpose,
             strategy=move.strategy,
             model=limits.name,
             prompt_tokens=prompt_tokens,
-            prompt_counted=counted.total,
-            max_tokens=max_tokens,
+            prompt_counted=plan.counted.total,
+            max_tokens=plan.fit.max_tokens,
             completion_tokens=completion_tokens,
             reasoning_tokens=reasoning_tokens,
             finish_reason=reason,
             units_kept=units_kept,
             seconds=round(time.monotonic() - begun, 3),
             cost_usd=usd,
-            left_out=ask.left_out,
+            left_out=plan.ask.left_out,
         )
         self.calls.append(call)
         if prompt_tokens:

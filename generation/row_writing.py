@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from generation.budget import content_cap
-from generation.call import Ask
 from generation.journal import RowJournal
 from generation.learned import Costs
 from generation.limits import ModelLimits
@@ -15,6 +14,7 @@ from generation.patterns import MeasuredPattern
 from generation.planning import Brief
 from generation.prompts import leave_out, sections
 from generation.rows import CalendarRow, check, reply_schema
+from generation.task import Ask
 from generation.units import JsonMembers, Unit
 from rag.documents import Hit
 from rag.packing import Packed, Passage, in_turn, pack

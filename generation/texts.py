@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from generation.call import Ask
 from generation.learned import Costs
 from generation.model import Message
 from generation.moves import Move
 from generation.prompts import Section, leave_out
+from generation.task import Ask
 from generation.units import Lines, Unit, UnitParser
 from rag.tokens import TokenCounter
 

@@ -14,7 +14,8 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from fractions import Fraction
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
@@ -33,12 +34,15 @@ RANK_SHA256: dict[EncodingName, str] = {
     "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 }
-_SEGMENT_CHARACTERS = 500
-_REMEMBERED = 16_384  # texts or segments, a few hundred characters each
 _TOKENIZER, _CHARACTERS = "tokenizer.json:", "characters:"
-# The patterns of cl100k_base and o200k_base both split after a line break that something other than white
-# space follows ("/" may belong to the line break in o200k_base): no token ever lies across such a border.
-_BORDER = re.compile(r"(?<=\n)(?=[^\s/])")
+# cl100k_base and o200k_base first split a text by a pattern of theirs, and no token lies across such a split.
+# Both always split between a character and a space after it, and after a line break before a character ("/"
+# may belong to the line break in o200k_base). Neither looks behind, nor ahead beyond a run of white space.
+_BORDER = r"(?:(?<=\S)(?= )|(?<=\n)(?=[^\s/]))"
+# From 128 characters on a segment ends with its line, from 384 on at the next border: what follows a line that
+# changed is cut as it was before.
+_SEGMENT = re.compile(rf"(?s:.{{128}}[^\n]{{0,256}}+.*?{_BORDER}|.+)")
+_BLANKS = re.compile(r"(?<!\s)\s{900000}")  # tiktoken 0.14 panics at 999,999 in a row
 _loading = threading.Lock()
 
 
@@ -55,62 +59,89 @@ class TokenCounter(Protocol):
         ...
 
 
+def remembered(
+    count: Callable[[str], int], *, texts: int = 16_384, longest: int = 1000
+) -> Callable[[str], int]:
+    """``count``, which keeps its last ``texts`` answers for texts of up to ``longest`` characters."""
+    kept = lru_cache(maxsize=texts)(count)
+    return lambda text: kept(text) if len(text) <= longest else count(text)
+
+
+def well_formed(text: str) -> str:
+    """``text`` with U+FFFD for every half of a surrogate pair, which is what tiktoken counts."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class TiktokenCounter:
     """tiktoken's own count, remembered by segment, so that a text that grew costs only what is new in it."""
 
     def __init__(self, encoding: EncodingName) -> None:
         self.encoding: str = encoding
-        loaded = load_encoding(encoding)
-        self._count: Callable[[str], int] = lru_cache(maxsize=_REMEMBERED)(
-            lambda text: len(loaded.encode_ordinary(text))
-        )
+        self._encode = load_encoding(encoding).encode_ordinary
+        self._count = remembered(self._whole)
 
     def count(self, text: str) -> int:
-        """How many tokens ``text`` is. ``<|endoftext|>`` in it counts as the text that it is."""
+        """How many tokens ``text`` is. ``<|endoftext|>`` in it counts as the text that it is.
+
+        Raises ``HooklineError`` for a text with about a million blanks in a row, which tiktoken cannot count.
+        """
         return sum(map(self._count, segments(text)))
 
+    def _whole(self, text: str) -> int:
+        if _BLANKS.search(text):
+            raise HooklineError("a text has 900,000 blanks in a row, which cannot be counted: leave some out")
+        return len(self._encode(text))
 
-def segments(text: str) -> Iterator[str]:
+
+def segments(text: str) -> list[str]:
     """``text`` in pieces whose token counts add up to its own, in either of OpenAI's encodings.
 
-    A paragraph ends one, and so does a line after ``_SEGMENT_CHARACTERS``: pieces of a text that is found
-    again inside a longer one are mostly the same.
+    They are a few hundred characters long where the text has spaces or lines, and mostly the same again where the text has grown or changed
+    elsewhere.
     """
-    start = 0
-    for border in _BORDER.finditer(text):
-        end = border.start()
-        if end - start >= _SEGMENT_CHARACTERS or text.endswith("\n\n", start, end):
-            yield text[start:end]
-            start = end
-    yield text[start:]
+    found: list[str] = _SEGMENT.findall(text)
+    return found
 
 
 class TokenizerCounter:
-    """Counts by a tokenizer.json, as open models carry it; without the special tokens of a chat template."""
+    """Counts by a tokenizer.json, as open models carry it; without the special tokens of a chat template.
+
+    What the file says about cutting and filling up inputs, as files of embedding models do, is left aside.
+    """
 
     def __init__(self, path: str) -> None:
         from tokenizers import Tokenizer  # noqa: PLC0415  # start-up
 
         try:
-            loaded = Tokenizer.from_file(path)
+            self._tokenizer = Tokenizer.from_file(path)
         except Exception as error:  # the package raises nothing more precise
             raise BadInput(f"the tokenizer {path} cannot be read ({error}): name a tokenizer.json") from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = True  # as the text that they are
         self.encoding = _TOKENIZER + path
-        self._count: Callable[[str], int] = lru_cache(maxsize=_REMEMBERED)(
-            lambda text: len(loaded.encode(text, add_special_tokens=False))
-        )
+        self._count = remembered(self._whole)
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is."""
         return self._count(text)
 
+    def _whole(self, text: str) -> int:
+        return len(self._tokenizer.encode(well_formed(text), add_special_tokens=False))
+
 
 class CharacterCounter:
-    """The most tokens a text can be where every token has ``characters`` characters or more, as was declared."""
+    """The most tokens a text can be where a token is never fewer than ``characters`` characters, as was declared.
 
-    def __init__(self, characters: float) -> None:
-        self.encoding = f"{_CHARACTERS}{characters:g}"
-        self._characters = characters
+    >>> CharacterCounter("2.5").count("Hello there")
+    5
+    """
+
+    def __init__(self, characters: str) -> None:
+        self.encoding = _CHARACTERS + characters
+        self._characters = Fraction(str(float(characters)))  # the decimal as it was written
+        if self._characters <= 0:
+            raise ValueError(characters)
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is at most."""
@@ -130,14 +161,11 @@ def counter_for(encoding: str) -> TokenCounter:
     if encoding.startswith(_TOKENIZER):
         return TokenizerCounter(encoding.removeprefix(_TOKENIZER))
     if encoding.startswith(_CHARACTERS):
-        try:
-            characters = float(encoding.removeprefix(_CHARACTERS))
-        except ValueError:
-            characters = 0.0
-        if 0 < characters < math.inf:
-            return CharacterCounter(characters)
+        with suppress(ValueError):
+            return CharacterCounter(encoding.removeprefix(_CHARACTERS))
     raise BadInput(
-        f"no way to count tokens is called {encoding!r}: use {', '.join(ENCODINGS)} or declare one"
+        f"no way to count tokens is called {encoding!r}: use {', '.join(ENCODINGS)}, {_TOKENIZER}PATH or "
+        f"{_CHARACTERS}NUMBER"
     )
 
 

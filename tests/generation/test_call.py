@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from samples import WordCounter
 
 from generation.budget import Bounds
-from generation.call import Ask, Call, Outcome, complete
+from generation.call import Call, Outcome, complete
 from generation.learned import Costs, Memory
 from generation.limits import ModelLimits
 from generation.model import ChatRequest, Finished, Message, PromptTokens, ScriptedModel
 from generation.moves import Move
 from generation.prompts import Section, leave_out
 from generation.refusals import Lesson, Refused
+from generation.task import Ask
 from generation.texts import TextTask
 from generation.units import JsonMembers, Unit
 from rag.errors import DoesNotFit, ModelFailure

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import re
 import shutil
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ from rag.tokens import (
     TiktokenCounter,
     counter_for,
     load_encoding,
+    remembered,
     segments,
 )
 
@@ -49,40 +52,82 @@ def test_counts_are_exact(text: str, encoding: EncodingName) -> None:
 
 
 PIECES = st.sampled_from(
-    "\n|\n\n|\r\n| |\t|/|//|a|B|é|e\u0301|\u0301|7|123|.|!!|'s|'S|\u0085|\u2028|\u00a0|\x1c|\x0b|中|🎉|"
-    f"<|endoftext|>|word |Word|`|#|{'x' * 600}".split("|")
+    "\n|\n\n|\r\n|\r| |  |\t|/|//|a|B|é|e\u0301|\u0301|7|123|.|!!|'s|'S|\u0085|\u2028|\u00a0|\u3000|\x1c|\x0b|"
+    f"中|🎉|\ud800|<|endoftext|>|word | Word|`|#|{'x' * 150}|{'so it goes ' * 40}|{'a\n' * 90}".split("|")
 )
 TANGLED = st.lists(PIECES | st.text(max_size=3), max_size=60).map("".join)
 
 
 @given(TANGLED, st.sampled_from(ENCODINGS))
 def test_counts_by_segment_are_exact(text: str, encoding: EncodingName) -> None:
-    """Line breaks, white space, slashes, marks and contractions in any order: segments add up to the whole."""
-    loaded = load_encoding(encoding)
+    """White space, line breaks, slashes, marks and contractions in any order: segments add up to the whole."""
+    encode = load_encoding(encoding).encode_ordinary
+    whole = len(encode(text))
+    assert counter_for(encoding).count(text) == whole
     assert "".join(segments(text)) == text
-    assert sum(len(loaded.encode_ordinary(part)) for part in segments(text)) == len(
-        loaded.encode_ordinary(text)
-    )
-    every = [part for part in tokens._BORDER.split(text) if part]
-    assert sum(len(loaded.encode_ordinary(part)) for part in every) == len(loaded.encode_ordinary(text))
+    every = re.split(tokens._BORDER, text)
+    assert sum(len(encode(part)) for part in every) == whole
 
 
-def test_a_growing_text_costs_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After 200 appended paragraphs, each was encoded about once: not once for every text it stood in."""
-    encoded: list[int] = []
+@given(st.lists(TANGLED, min_size=2, max_size=4), st.sampled_from(ENCODINGS))
+def test_counts_of_what_grows_and_shrinks_are_exact(parts: list[str], encoding: EncodingName) -> None:
+    """What is remembered of one text is true in the next, whatever was put before, between or after."""
+    for text in (*accumulate(parts), "".join(reversed(parts)), *accumulate(reversed(parts))):
+        assert counter_for(encoding).count(text) == len(load_encoding(encoding).encode_ordinary(text))
 
-    class Loaded:
-        def encode_ordinary(self, text: str) -> list[int]:
-            encoded.append(len(text))
-            return [0] * len(text.split())
 
-    monkeypatch.setattr(tokens, "load_encoding", lambda _: Loaded())
+class Overheard:
+    """An encoding that remembers how many characters it was handed."""
+
+    def __init__(self) -> None:
+        self.characters = 0
+
+    def encode_ordinary(self, text: str) -> list[str]:
+        self.characters += len(text)
+        return text.split()
+
+
+@pytest.mark.parametrize("end", ["\n\n", "\n", " "])
+def test_a_growing_text_costs_what_is_new(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text is encoded about once while it grows in 200 steps, by paragraphs, by lines, or on one line."""
+    overheard = Overheard()
+    monkeypatch.setattr(tokens, "load_encoding", lambda _: overheard)
     counter = TiktokenCounter("cl100k_base")
     text = ""
     for number in range(200):
-        text += f"Passage {number} " + "says something " * 40 + "\n\n"
+        text += f"Passage {number} says something{' else again' * 40}.{end}"
         assert counter.count(text) == len(text.split())
-    assert sum(encoded) < 3 * len(text)
+    assert overheard.characters < 2 * len(text)
+
+
+def test_a_change_costs_what_is_near_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line put first renumbers the 100 after it: of each, only the beginning is encoded again."""
+    overheard = Overheard()
+    monkeypatch.setattr(tokens, "load_encoding", lambda _: overheard)
+    counter = TiktokenCounter("cl100k_base")
+    lines = [f"says number {number}{' over and over' * 200}" for number in range(100)]
+    counter.count("\n".join(f"[{place}] {line}" for place, line in enumerate(lines, 1)))
+    before = overheard.characters
+    counter.count("\n".join(f"[{place}] {line}" for place, line in enumerate(["the first", *lines], 1)))
+    assert overheard.characters - before < before / 5
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Long texts are counted each time; of short ones the last are kept."""
+    asked: list[str] = []
+    count = remembered(lambda text: len(asked.append(text) or text), texts=2, longest=3)
+    assert [count(text) for text in ("abc", "abc", "abcd", "abcd", "x", "y", "abc")] == [3, 3, 4, 4, 1, 1, 3]
+    assert asked == ["abc", "abcd", "abcd", "x", "y", "abc"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_text_that_tiktoken_gives_up_on_is_an_error(encoding: EncodingName) -> None:
+    """A million blanks in a row end in a panic there, which no ``except Exception`` catches."""
+    with pytest.raises(HooklineError, match="900,000 blanks in a row"):
+        counter_for(encoding).count("x" + " " * 1_000_000 + "x")
+    for most in (" " * 899_999, "\n" * 899_999):
+        text = f"x{most}x"
+        assert counter_for(encoding).count(text) == len(load_encoding(encoding).encode_ordinary(text))
 
 
 @pytest.fixture
@@ -101,6 +146,20 @@ def test_a_tokenizer_of_ones_own(tokenizer: Path) -> None:
     assert counter.encoding == f"tokenizer.json:{tokenizer}"
 
 
+def test_a_tokenizer_counts_the_whole_text(tokenizer: Path) -> None:
+    """Cutting, filling up and special tokens, as an embedding model's file has them, do not touch a count."""
+    made = tokenizers.Tokenizer.from_file(str(tokenizer))
+    made.enable_truncation(8)
+    made.enable_padding(length=8)
+    made.add_special_tokens(["[UNK]", "<|endoftext|>"])
+    made.save(str(tokenizer.with_name("cut.json")))
+    counter = counter_for(f"tokenizer.json:{tokenizer.with_name('cut.json')}")
+    assert counter.count("one " * 100) == 100
+    assert counter.count("one") == 1
+    assert counter.count("a<|endoftext|>b \ud800") == 2
+    assert counter.count("") == 0
+
+
 def test_a_tokenizer_that_cannot_be_read(tmp_path: Path) -> None:
     """Missing or damaged: the file is named."""
     (tmp_path / "damaged.json").write_text("{}")
@@ -114,10 +173,22 @@ def test_a_declared_floor_is_never_an_undercount(text: str) -> None:
     """At 2.5 characters a token: no fewer tokens than that makes."""
     assert counter_for("characters:2.5").count(text) * 2.5 >= len(text)
     assert counter_for("characters:2.5").count("abcdef") == 3
+    assert counter_for("characters:0.1").count("abc") == 30
+    assert counter_for("characters:2.5").encoding == "characters:2.5"
 
 
 @pytest.mark.parametrize(
-    "spec", ["", "p50k_base", "characters:0", "characters:nan", "characters:inf", "characters:", "server"]
+    "spec",
+    [
+        "",
+        "p50k_base",
+        "characters:0",
+        "characters:nan",
+        "characters:inf",
+        "characters:",
+        "characters:-1",
+        "server",
+    ],
 )
 def test_nothing_is_guessed(spec: str) -> None:
     """A way of counting that nobody knows is an error."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from generation.call import Ask
 from generation.learned import Costs
 from generation.moves import Move
 from generation.prompts import Section, leave_out
+from generation.task import Ask
 from generation.units import JsonMembers, Unit
 
 

@@ -1,0 +1,104 @@
+"""A request that fits, and whose reply has the room that its content needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from generation.budget import (
+    MARGIN_TOKENS,
+    REASONING_TOKENS,
+    SUPPLEMENT_MARGIN_TOKENS,
+    Fit,
+    Spent,
+    fit,
+)
+from generation.learned import Costs
+from generation.model import ChatModel, ChatRequest, PromptTokens
+from generation.moves import Move
+from generation.prompts import messages
+from generation.task import Ask, Task
+from rag.errors import DoesNotFit
+
+_BETWEEN_UNITS = 1.05  # a unit and what stands around it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What is asked for, what the prompt costs, and the room of the reply."""
+
+    ask: Ask
+    counted: PromptTokens
+    fit: Fit
+
+    def request(self, model: ChatModel, move: Move) -> ChatRequest:
+        """The same as it is sent, without what the model does not take."""
+        limits = model.limits
+        return ChatRequest(
+            messages=messages(self.ask.sections),
+            max_tokens=self.fit.max_tokens,
+            response_schema=self.ask.schema,
+            json_mode=self.ask.json_mode and limits.takes_json_mode and self.ask.schema is None,
+            temperature=self.ask.temperature,
+            effort=move.effort if limits.reasons and limits.takes_low_effort else None,
+        )
+
+
+def planned(
+    task: Task,
+    model: ChatModel,
+    move: Move,
+    *,
+    missing: Sequence[str],
+    costs: Costs,
+    spent: Spent,
+    is_first: bool,
+) -> Planned | None:
+    """A request for as many of ``missing`` as ``move`` allows and the model's limits carry.
+
+    Where the window does not give the reply its room, optional sections give way first, then units. A single
+    unit is asked for in less room than it needs, down to the least that is worth a call; then ``DoesNotFit``
+    is raised. None if nothing is left to pay for a reply.
+    """
+    limits = model.limits
+    reserve = costs.reserve_tokens(REASONING_TOKENS) if limits.reasons else 0
+    margin = costs.margin_tokens(MARGIN_TOKENS if is_first else SUPPLEMENT_MARGIN_TOKENS)
+    least = task.least_tokens(costs)
+    wanted = list(missing[: _at_once(move, costs)])
+    save, shortest = 0, None
+    while True:
+        ask = task.ask(wanted, move, save_tokens=save)
+        counted = model.prompt_tokens(messages(ask.sections), ask.schema)
+        pays_for = spent.reply_tokens(counted.total)
+        if pays_for < least + reserve:
+            return None
+        content = min(move.cap_tokens or task.content_tokens(len(ask.keys), costs), pays_for - reserve)
+        refusal: DoesNotFit | None = None
+        try:
+            fitted = fit(
+                prompt_tokens=counted.total,
+                limits=limits,
+                margin_tokens=margin,
+                content_tokens=content,
+                reasoning_tokens=reserve,
+                minimum_tokens=min(least, content),
+            )
+            over = min(fitted.wanted_tokens, limits.max_output) - fitted.max_tokens
+        except DoesNotFit as error:
+            refusal, over = error, error.over_tokens
+        if over > 0 and (shortest is None or counted.total < shortest):
+            shortest = counted.total
+            save += over
+        elif (over > 0 or refusal) and len(ask.keys) > 1:
+            wanted, save, shortest = wanted[: len(ask.keys) // 2], 0, None
+        elif refusal:
+            raise refusal
+        else:
+            return Planned(ask=ask, counted=counted, fit=fitted)
+
+
+def _at_once(move: Move, costs: Costs) -> int:
+    """How many units to ask for: what the last replies were seen to hold."""
+    if not costs.cut_at_tokens or not costs.units:
+        return move.at_once
+    return max(1, min(move.at_once, int(costs.cut_at_tokens / (costs.unit_tokens * _BETWEEN_UNITS))))
