@@ -34,13 +34,14 @@ class TextTask:
     parser: Callable[[int], UnitParser] = Lines
     lines: list[str] = field(default_factory=list)
     most_at_once: int = 1
+    _ends_with_break: bool = False
     _whole: bool = False
     _gap: bool = False
 
     @property
     def text(self) -> str:
-        """The lines, joined."""
-        return "\n".join(self.lines)
+        """The lines, joined, with the line break at the end where the reply had one."""
+        return "\n".join(self.lines) + ("\n" if self._ends_with_break else "")
 
     def missing(self) -> list[str]:
         """The next line's number, until the text is whole."""
@@ -93,7 +94,8 @@ class TextTask:
         if number != following:
             self._gap = self._gap or number > following
             return f"line {number} was written where line {following} follows: left out"
-        self.lines.append(unit.text)
+        self.lines.append(unit.value)
+        self._ends_with_break = unit.text.endswith("\n")
         return None
 
     def ended(self, reason: str) -> None:

@@ -142,7 +142,7 @@ class Lines:
     def feed(self, piece: str) -> list[Unit]:
         """Read ``piece``; return the lines that are complete now."""
         *lines, self._rest = (self._rest + piece).split("\n")
-        return [unit for line in lines for unit in self._line(line)]
+        return [unit for line in lines for unit in self._line(line + "\n")]
 
     def finish(self) -> list[Unit]:
         """The last line needs no line break where the reply ended by itself."""
@@ -154,11 +154,11 @@ class Lines:
         """The line that has begun and not ended."""
         return self._rest
 
-    def _line(self, line: str) -> list[Unit]:
-        mark = None if self._begun else self._MARK.fullmatch(line)
+    def _line(self, text: str) -> list[Unit]:
+        mark = None if self._begun else self._MARK.fullmatch(text)
         self._begun = True
         if mark is not None:
             self._number = int(mark[1])
             return []
         self._number += 1
-        return [Unit(key=str(self._number - 1), value=line, text=line)]
+        return [Unit(key=str(self._number - 1), value=text.removesuffix("\n"), text=text)]

@@ -361,6 +361,8 @@ def test_a_gap_is_not_passed_over() -> None:
     """Lines that skip one are left out, and asked for again."""
     text, outcome, _ = text_of([("one\ntw", LOST), "@@ line 4 @@\nfour", "@@ line 2 @@\ntwo"])
     assert text == "one\ntwo"
+    text, _, _ = text_of(["one\n\ntwo\n\n"])
+    assert text == "one\n\ntwo\n\n"
     assert any("line 4 was written where line 2 follows" in warning for warning in outcome.warnings)
 
 

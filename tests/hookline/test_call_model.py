@@ -72,8 +72,8 @@ def test_what_is_whole_is_returned_and_the_rest_is_said(
     served(reply_cap=100, faults=[Disconnect(45), QUOTA])
     with caplog.at_level(logging.WARNING, logger="hookline.calls"):
         text = asyncio.run(call_model("Write the lines."))
-    assert LINES[: text.count("\n") + 1] == text.split("\n")
-    assert f"the reply ends after line {text.count(chr(10)) + 1}: the quota" in caplog.text
+    assert LINES[: text.count("\n")] == text.splitlines()
+    assert f"the reply ends after line {text.count(chr(10))}: the quota" in caplog.text
 
 
 def test_nothing_at_all_is_an_error(served: Callable[..., StrictServer]) -> None:
@@ -126,4 +126,4 @@ def test_a_server_that_says_what_it_allows(served: Callable[..., StrictServer]) 
     os.environ["HOOKLINE_MODEL"] = "theirs"
     text, outcome = asyncio.run(write_text("Write the lines. <|endoftext|>"))
     assert text == "\n".join(LINES)
-    assert outcome.calls[0].prompt_counted >= outcome.calls[0].prompt_tokens
+    assert outcome.calls[0].prompt_counted == outcome.calls[0].prompt_tokens

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import os
 import re
 import shutil
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiktoken
@@ -16,6 +18,7 @@ import tiktoken_ext.openai_public
 import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
+from model_servers import served
 from strict_openai import StrictServer
 
 from rag import tokens
@@ -52,8 +55,43 @@ def test_counts_are_exact(text: str, encoding: EncodingName) -> None:
 
 
 PIECES = st.sampled_from(
-    "\n|\n\n|\r\n|\r| |  |\t|/|//|a|B|é|e\u0301|\u0301|7|123|.|!!|'s|'S|\u0085|\u2028|\u00a0|\u3000|\x1c|\x0b|"
-    f"中|🎉|\ud800|<|endoftext|>|word | Word|`|#|{'x' * 150}|{'so it goes ' * 40}|{'a\n' * 90}".split("|")
+    [
+        *(
+            "\n",
+            "\n\n",
+            "\r\n",
+            "\r",
+            " ",
+            "  ",
+            "\t",
+            "\x0b",
+            "\x1c",
+            "\u0085",
+            "\u00a0",
+            "\u2028",
+            "\u3000",
+        ),
+        *(
+            "/",
+            "//",
+            ".",
+            "!!",
+            "`",
+            "#",
+            "'s",
+            "'S",
+            "a",
+            "B",
+            "é",
+            "e\u0301",
+            "\u0301",
+            "7",
+            "123",
+            "中",
+            "🎉",
+        ),
+        *("\ud800", "<|endoftext|>", "word ", " Word", "x" * 150, "so it goes " * 40, "a\n" * 90, "\n/" * 90),
+    ]
 )
 TANGLED = st.lists(PIECES | st.text(max_size=3), max_size=60).map("".join)
 
@@ -105,7 +143,7 @@ def test_a_change_costs_what_is_near_it(monkeypatch: pytest.MonkeyPatch) -> None
     overheard = Overheard()
     monkeypatch.setattr(tokens, "load_encoding", lambda _: overheard)
     counter = TiktokenCounter("cl100k_base")
-    lines = [f"says number {number}{' over and over' * 200}" for number in range(100)]
+    lines = [" ".join(f"says {number}.{word}" for word in range(200)) for number in range(100)]
     counter.count("\n".join(f"[{place}] {line}" for place, line in enumerate(lines, 1)))
     before = overheard.characters
     counter.count("\n".join(f"[{place}] {line}" for place, line in enumerate(["the first", *lines], 1)))
@@ -202,6 +240,65 @@ def test_a_server_counts() -> None:
         counter = ServerCounter(server.base_url, server.key, "gpt-4o-mini")
         for text in ("", "one two three", "<|endoftext|>", "<|endoftext|>"):
             assert counter.count(text) == counter_for("o200k_base").count(text)
+
+
+def test_llama_cpp_counts() -> None:
+    """Its ``/tokenize`` reads ``content``, and takes special tokens' names for tokens unless told not to."""
+    encoding = load_encoding("o200k_base")
+
+    def tokenize(request: Any) -> None:
+        body = json.loads(state.bodies[-1])
+        special: Any = "all" if body.get("parse_special", True) else set()
+        ids = encoding.encode(body["content"], allowed_special=special, disallowed_special=())
+        content = json.dumps({"tokens": ids}).encode()
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
+
+    texts = ["one two three", "a\n\nb", "<|endoftext|>", "\ud800 half", "long " * 5000, "one two three", ""]
+    with served({"POST /tokenize": tokenize}) as state:
+        counter = ServerCounter(state.base_url, "kéy", "any")
+        assert [counter.count(text) for text in texts] == [len(encoding.encode_ordinary(t)) for t in texts]
+        assert len(state.asked) == 5
+        assert set(state.keys) == {"Bearer kéy".encode().decode("latin-1")}
+
+
+def test_a_server_that_hangs_up_is_asked_once_more() -> None:
+    """A connection that was kept may be closed by the time it is used: that is no failure yet."""
+
+    def hang_up(request: Any) -> None:
+        state.answers["POST /tokenize"] = {"tokens": [1, 2]} if len(state.asked) == 1 else hang_up
+
+    with served({"POST /tokenize": hang_up}) as state:
+        assert ServerCounter(state.base_url, None, "any").count("one two") == 2
+        state.answers["POST /tokenize"] = hang_up
+        with pytest.raises(ServiceFailure, match="RemoteProtocolError"):
+            ServerCounter(state.base_url, None, "any").count("one two")
+        assert len(state.asked) == 4
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"<html>",
+        b"[" * 100_000,
+        [],
+        {},
+        {"count": "7"},
+        {"count": True},
+        {"count": -1},
+        {"tokens": 7},
+        500,
+        401,
+    ],
+)
+def test_what_a_server_says_is_not_trusted(reply: Any) -> None:
+    """Anything but a number or a list of tokens is an error in one line, without the URL's password."""
+    with served({"POST /tokenize": reply}) as state:
+        base_url = state.base_url.replace("//", "//me:secret@")
+        with pytest.raises(ServiceFailure, match=r"^http://127\.0\.0\.1:\d+/tokenize counts no tokens \(.*$"):
+            ServerCounter(base_url, None, "any").count("one")
 
 
 def test_a_server_that_counts_nothing_is_named() -> None:

@@ -251,10 +251,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(invalid_url("POST", self.path))
 
     def _tokenize(self, body: dict[str, Any]) -> None:
-        """vLLM's: outside /v1 it asks for no key."""
+        """vLLM's: a text, or a chat with its framing; outside /v1 it asks for no key."""
         if model := self.server.models.get(body["model"]):
-            tokens = self.server.encoding_of(model).encode_ordinary(body["prompt"])
-            counted = {"count": len(tokens), "max_model_len": model.context_window, "tokens": tokens}
+            encoding = self.server.encoding_of(model)
+            if "messages" in body:
+                count = count_prompt(body["messages"], encoding)
+                tokens = list(range(count))  # which they are is not looked at
+            else:
+                tokens = encoding.encode_ordinary(body["prompt"])
+                count = len(tokens)
+            counted = {"count": count, "max_model_len": model.context_window, "tokens": tokens}
             self._send(200, {**counted, "token_strs": None})
         else:
             self._refuse(chat_completions.unknown_model(body["model"]))
