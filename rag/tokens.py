@@ -96,8 +96,8 @@ class TiktokenCounter:
 def segments(text: str) -> list[str]:
     """``text`` in pieces whose token counts add up to its own, in either of OpenAI's encodings.
 
-    They are a few hundred characters long where the text has spaces or lines, and mostly the same again where the text has grown or changed
-    elsewhere.
+    They are a few hundred characters long where the text has spaces or lines, and mostly the same again where
+    the text has grown or changed elsewhere.
     """
     found: list[str] = _SEGMENT.findall(text)
     return found
