@@ -65,10 +65,11 @@ def planned(
     margin = costs.margin_tokens(MARGIN_TOKENS if is_first else SUPPLEMENT_MARGIN_TOKENS)
     least = task.least_tokens(costs)
     wanted = list(missing[: _at_once(move, costs)])
-    save, shortest = 0, None
+    save, gone, full = 0, -1, 0
     while True:
         ask = task.ask(wanted, move, save_tokens=save)
         counted = model.prompt_tokens(messages(ask.sections), ask.schema)
+        full = full or counted.total
         pays_for = spent.reply_tokens(counted.total)
         if pays_for < least + reserve:
             return None
@@ -86,11 +87,12 @@ def planned(
             over = min(fitted.wanted_tokens, limits.max_output) - fitted.max_tokens
         except DoesNotFit as error:
             refusal, over = error, error.over_tokens
-        if over > 0 and (shortest is None or counted.total < shortest):
-            shortest = counted.total
-            save += over
+        if over > 0 and save < full:  # once all of the prompt was to be saved, nothing optional is left
+            saved = full - counted.total
+            save = saved + over if saved > gone else 2 * save
+            gone = saved
         elif (over > 0 or refusal) and len(ask.keys) > 1:
-            wanted, save, shortest = wanted[: len(ask.keys) // 2], 0, None
+            wanted, save, gone, full = wanted[: len(ask.keys) // 2], 0, -1, 0
         elif refusal:
             raise refusal
         else:
