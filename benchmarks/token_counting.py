@@ -3,7 +3,7 @@
     python benchmarks/token_counting.py [--repeats 5] [--peers PYTHON]
 
 Speed: our counter, which remembers segments, against tiktoken counting the whole, by turns in one run;
-medians. Counts: chat requests in our count, by the rule of OpenAI's cookbook, and in LangChain's and LiteLLM's,
+medians; and LangChain's and LiteLLM's on the prompt that grows, once. Counts: chat requests in our count, by the rule of OpenAI's cookbook, and in LangChain's and LiteLLM's,
 which the Python named by ``--peers`` has. Nothing reaches for a network.
 """
 
@@ -76,7 +76,7 @@ def _speed(chunks: Sequence[Chunk], repeats: int) -> None:
         lambda counter: [counter.count(prompt) for prompt in prompts],
         repeats,
     )
-    for budget in (1000, 4000):
+    for budget in (1000, 4000, 100_000):
         _compare(f"{len(hits)} hits packed into {budget} tokens", partial(pack, hits, budget), repeats)
 
 
@@ -197,7 +197,7 @@ def _counts(chunks: Sequence[Chunk], peers: str | None) -> None:
     from rag.tokens import counter_for, load_encoding
 
     requests = _requests(chunks)
-    found = _ask_peers(peers, requests) if peers else None
+    found = _ask_peers(peers, requests, _growing(chunks)) if peers else None
     columns = PEERS if found else ()
     print(f"\nTokens of a request to {MODEL}; the fifth is the fourth to {NEWEST_MODEL}")
     print("".join(f"{head:>15}" for head in ("", "ours, exact", "schema, est.", "cookbook", *columns)))
@@ -217,11 +217,13 @@ def _counts(chunks: Sequence[Chunk], peers: str | None) -> None:
         print("approx.: langchain_core's count_tokens_approximately; +tool: the schema handed over as a tool")
         for line in found["notes"]:
             print(f"  {line}")
+        seconds = ", ".join(f"{peer} {taken:.3f} s" for peer, taken in found["seconds"].items())
+        print(f"The prompt counted after each of {APPENDS} appends, once: {seconds}")
     else:
         print(f"LangChain and LiteLLM: left out. {INSTALL}; then --peers peers/bin/python")
 
 
-def _ask_peers(python: str, requests: list[dict[str, Any]]) -> dict[str, Any]:
+def _ask_peers(python: str, requests: list[dict[str, Any]], prompts: Sequence[str]) -> dict[str, Any]:
     from rag.tokens import _RANK_URL, ENCODINGS, RANK_FILES
 
     with tempfile.TemporaryDirectory() as ranks:
@@ -230,7 +232,7 @@ def _ask_peers(python: str, requests: list[dict[str, Any]]) -> dict[str, Any]:
             shutil.copyfile(RANK_FILES / f"{name}.tiktoken", Path(ranks) / key)
         done = subprocess.run(
             [python, "-I", __file__, "--count"],
-            input=json.dumps(requests),
+            input=json.dumps({"requests": requests, "last": prompts[-1], "ends": [*map(len, prompts)]}),
             env={
                 **os.environ,
                 "TIKTOKEN_CACHE_DIR": ranks,
@@ -245,8 +247,8 @@ def _ask_peers(python: str, requests: list[dict[str, Any]]) -> dict[str, Any]:
     return answer
 
 
-def _peer_counts(requests: list[dict[str, Any]]) -> dict[str, Any]:
-    """What LangChain and LiteLLM count, an error by its name, and which arguments they take."""
+def _peer_counts(asked: dict[str, Any]) -> dict[str, Any]:
+    """What LangChain and LiteLLM count, an error by its name, which arguments they take, and how fast they are."""
     approximately = importlib.import_module("langchain_core.messages.utils").count_tokens_approximately
     convert = importlib.import_module("langchain_core.messages").convert_to_messages
     chat = importlib.import_module("langchain_openai").ChatOpenAI
@@ -265,7 +267,7 @@ def _peer_counts(requests: list[dict[str, Any]]) -> dict[str, Any]:
                 said.update(dict.fromkeys(f"{name}: {warning.message}" for warning in warned))
 
     counts = []
-    for request in requests:
+    for request in asked["requests"]:
         model, messages, schema = request["model"], request["messages"], request["schema"]
         plain = convert([(message["role"], message["content"]) for message in messages])
         tools = (
@@ -282,6 +284,17 @@ def _peer_counts(requests: list[dict[str, Any]]) -> dict[str, Any]:
                 "LiteLLM+tool": tried("LiteLLM+tool", count, tools=tools) if tools else "",
             }
         )
+    exactly = chat(model=MODEL, api_key="none").get_num_tokens_from_messages
+    seconds = {}
+    works: dict[str, Callable[[str], Any]] = {
+        "LangChain": lambda text: exactly(convert([("user", text)])),
+        "LiteLLM": lambda text: litellm.token_counter(MODEL, messages=[{"role": "user", "content": text}]),
+    }
+    for name, work in works.items():
+        begun = time.perf_counter()
+        for end in asked["ends"]:
+            work(asked["last"][:end])
+        seconds[name] = time.perf_counter() - begun
     takers = {
         "ChatOpenAI.get_num_tokens_from_messages": chat.get_num_tokens_from_messages,
         "count_tokens_approximately": approximately,
@@ -289,6 +302,7 @@ def _peer_counts(requests: list[dict[str, Any]]) -> dict[str, Any]:
     }
     return {
         "counts": counts,
+        "seconds": seconds,
         "notes": [
             *said,
             *(f"{name}({', '.join(inspect.signature(taker).parameters)})" for name, taker in takers.items()),

@@ -42,6 +42,7 @@ _BORDER = r"(?:(?<=\S)(?= )|(?<=\n)(?=[^\s/]))"
 # From 128 characters on a segment ends with its line, from 384 on at the next border: what follows a line that
 # changed is cut as it was before.
 _SEGMENT = re.compile(rf"(?s:.{{128}}[^\n]{{0,256}}+.*?{_BORDER}|.+)")
+_LONG_CHARACTERS = 10_000
 _BLANKS = re.compile(r"(?<!\s)\s{900000}")  # tiktoken 0.14 panics at 999,999 in a row
 _loading = threading.Lock()
 
@@ -73,19 +74,33 @@ def well_formed(text: str) -> str:
 
 
 class TiktokenCounter:
-    """tiktoken's own count, remembered by segment, so that a text that grew costs only what is new in it."""
+    """tiktoken's own count, remembered by segment, so that a text that grew costs only what is new in it.
+
+    Of the last long text, all but its last segment is remembered as one: what goes on from there is neither
+    cut nor looked up again.
+    """
 
     def __init__(self, encoding: EncodingName) -> None:
         self.encoding: str = encoding
         self._encode = load_encoding(encoding).encode_ordinary
         self._count = remembered(self._whole)
+        self._settled = ("", 0)  # a text's segments with the character after them, and their tokens
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is. ``<|endoftext|>`` in it counts as the text that it is.
 
         Raises ``HooklineError`` for a text with about a million blanks in a row, which tiktoken cannot count.
         """
-        return sum(map(self._count, segments(text)))
+        settled, tokens = self._settled
+        start = len(settled) - 1
+        if start < 0 or not text.startswith(settled):
+            start = tokens = 0
+        parts = segments(text[start:])
+        counts = [self._count(part) for part in parts]
+        tokens += sum(counts)
+        if len(text) > _LONG_CHARACTERS:
+            self._settled = (text[: len(text) - len(parts[-1]) + 1], tokens - counts[-1])
+        return tokens
 
     def _whole(self, text: str) -> int:
         if _BLANKS.search(text):

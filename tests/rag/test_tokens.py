@@ -110,8 +110,19 @@ def test_counts_by_segment_are_exact(text: str, encoding: EncodingName) -> None:
 @given(st.lists(TANGLED, min_size=2, max_size=4), st.sampled_from(ENCODINGS))
 def test_counts_of_what_grows_and_shrinks_are_exact(parts: list[str], encoding: EncodingName) -> None:
     """What is remembered of one text is true in the next, whatever was put before, between or after."""
-    for text in (*accumulate(parts), "".join(reversed(parts)), *accumulate(reversed(parts))):
+    long = "so it goes " * 1000
+    for text in (*accumulate(parts), *accumulate([long, *parts]), *accumulate([long, *reversed(parts)])):
         assert counter_for(encoding).count(text) == len(load_encoding(encoding).encode_ordinary(text))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_long_text_may_go_on_differently(encoding: EncodingName) -> None:
+    """Where it was cut before " it", "self" makes "itself" of the word before: one token, not two."""
+    text = " it" * 5000
+    other = text[: len(text) - len(segments(text)[-1])] + "self"
+    counter = TiktokenCounter(encoding)
+    assert counter.count(text) == 5000
+    assert counter.count(other) == other.count("it")
 
 
 class Overheard:
@@ -153,7 +164,12 @@ def test_a_change_costs_what_is_near_it(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_is_remembered_is_bounded() -> None:
     """Long texts are counted each time; of short ones the last are kept."""
     asked: list[str] = []
-    count = remembered(lambda text: len(asked.append(text) or text), texts=2, longest=3)
+
+    def length(text: str) -> int:
+        asked.append(text)
+        return len(text)
+
+    count = remembered(length, texts=2, longest=3)
     assert [count(text) for text in ("abc", "abc", "abcd", "abcd", "x", "y", "abc")] == [3, 3, 4, 4, 1, 1, 3]
     assert asked == ["abc", "abcd", "abcd", "x", "y", "abc"]
 
