@@ -10,13 +10,14 @@ import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from generation.budget import Bounds, Spent
-from generation.fitting import Planned, planned
+from generation.fitting import Planned, margin_tokens, planned
 from generation.learned import Costs, Memory
 from generation.model import ChatModel, ChatRequest, Finished
 from generation.moves import Ended, Move, Strategy, next_move
@@ -28,8 +29,10 @@ from rag.retry import RetryPolicy, retried
 from rag.tokens import TokenCounter
 
 MAX_RETRIES = 2
-_BEFORE_THE_FIRST_REPLY = {"unreachable", "refused_key", "unknown_model"}
+_BEFORE_THE_FIRST_REPLY = {"unreachable", "timed_out", "refused_key", "unknown_model"}
 _CANNOT_HEAL = {"quota", "rejected", "refused_key", "unknown_model"}
+_ENDS_THE_RUN = {*_CANNOT_HEAL, "content_filter"}
+_CHARACTERS_A_TOKEN = 3  # for the ledger, where a server counted and does so no more
 Status = Literal["complete", "continued", "partial", "failed"]
 _log = logging.getLogger("hookline.calls")
 
@@ -130,6 +133,7 @@ class _Run:
     warnings: list[str] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
     recovered: bool = False
+    _vain: Counter[str] = field(default_factory=Counter)
     _answered: bool = False
     _told: int = 0
 
@@ -142,11 +146,14 @@ class _Run:
         move = Move(at_once=self.task.most_at_once)
         fruitless = 0
         while missing := self.task.missing():
-            ended = await self._tried(missing, move)
+            # one that was asked for alone in vain does not stand in the way of the others
+            ended = await self._tried(sorted(missing, key=lambda key: self._vain[key]), move)
             if isinstance(ended, str):
                 return ended
             if ended is None:
                 continue
+            if ended.reason in _ENDS_THE_RUN:
+                return self.warnings[-1]
             fruitless = 0 if ended.kept else fruitless + 1
             if fruitless > max_retries:
                 return f"{fruitless} rounds in a row brought nothing new, the last one: {ended.reason}"
@@ -157,7 +164,7 @@ class _Run:
     def remember(self, *, whole: bool) -> None:
         """Put on disk what was learned of costs."""
         if whole and self.calls:
-            self._costs.saw_whole(sum(call.completion_tokens - call.reasoning_tokens for call in self.calls))
+            self._costs.saw_whole(sum(self._count(unit.text) for unit in self.units))
         self.memory.save()
 
     async def _tried(self, missing: Sequence[str], move: Move) -> Ended | str | None:
@@ -168,8 +175,9 @@ class _Run:
             return await self._round(missing, move)
         except Refused as refusal:
             return None if self._learned(refusal) else str(refusal)
-        except ModelFailure as failure:
-            if not self._answered and failure.kind in _BEFORE_THE_FIRST_REPLY:
+        except ServiceFailure as failure:  # the model's, or that of a server that counts
+            raised = not isinstance(failure, ModelFailure) or failure.kind in _BEFORE_THE_FIRST_REPLY
+            if raised and not self._answered:
                 raise
             self.warnings.append(str(failure))
             return str(failure)
@@ -181,11 +189,12 @@ class _Run:
     def _learned(self, refusal: Refused) -> bool:
         """Whether ``refusal`` said something that the next request can go by."""
         before, costs = self.model.limits, self._costs
+        margin = margin_tokens(costs, before, is_first=not self._answered)
         self.model.learn(refusal.lesson.applied_to(before))
-        margin = costs.margin_tokens(0)
         if refusal.lesson.prompt_tokens and self.calls:
             costs.saw_prompt(counted=self.calls[-1].prompt_counted, billed=refusal.lesson.prompt_tokens)
-        new = self.model.limits != before or costs.margin_tokens(0) > margin
+        wider = margin_tokens(costs, before, is_first=not self._answered) > margin
+        new = self.model.limits != before or wider
         self.warnings.append(f"{refusal}{' (learned)' if new else ''}")
         return new
 
@@ -203,12 +212,16 @@ class _Run:
         )
         if plan is None:
             return "the bound of tokens or money (max_total_tokens, max_usd) is reached"
-        reply = _Reply(self.task, plan.ask.parser, self.counter, costs, self.warnings)
+        reply = _Reply(self.task, plan.ask.parser, self.warnings)
         finished, begun = await self._converse(plan, move, reply)
         if finished.reason == "stop":
             reply.finish()
+        elif finished.reason == "content_filter":
+            self.warnings.append("the server's content filter ended the reply")
         self.task.ended(finished.reason)
-        tokens = finished.completion_tokens or self.counter.count(reply.text)
+        tokens = finished.completion_tokens or self._count(reply.text)
+        for unit in reply.kept:
+            costs.saw_unit(self._count(unit.text))
         if finished.prompt_tokens is not None:
             costs.saw_prompt(counted=plan.counted.total, billed=finished.prompt_tokens)
         if finished.reason in {"stop", "length"}:
@@ -219,6 +232,8 @@ class _Run:
                 cut=finished.reason == "length",
             )
         self.units += reply.kept
+        if not reply.kept and len(plan.ask.keys) == 1 and finished.reason in {"stop", "length"}:
+            self._vain[plan.ask.keys[0]] += 1
         self._record(
             plan,
             move,
@@ -276,7 +291,7 @@ class _Run:
         except TimeoutError:
             finished = Finished(reason="deadline")
         except ModelFailure as failure:
-            if failure.kind in _CANNOT_HEAL or (failure.heals and not reply.begun):
+            if not reply.begun and (failure.kind in _CANNOT_HEAL or failure.heals):
                 raise
             self.warnings.append(str(failure))
             finished = Finished(reason=failure.kind)
@@ -315,16 +330,31 @@ class _Run:
             reasoning_tokens=reasoning_tokens,
             finish_reason=reason,
             units_kept=units_kept,
-            seconds=round(time.monotonic() - begun, 3),
+            seconds=round(max(0.0, time.monotonic() - begun), 3),
             cost_usd=usd,
             left_out=plan.ask.left_out,
         )
         self.calls.append(call)
-        if prompt_tokens:
-            self.spent.add(input_tokens=prompt_tokens, output_tokens=completion_tokens, usd=usd)
+        if prompt_tokens or reason == "timed_out":
+            self._spend(plan, reason, prompt_tokens or plan.counted.total, completion_tokens)
         _log.info(json.dumps(asdict(call), ensure_ascii=False))
         if self._answered:
             self.tell()
+
+    def _spend(self, plan: Planned, reason: str, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count an attempt against the bounds: with all that it may have cost, where nobody says."""
+        limits = self.model.limits
+        if limits.reasons and reason not in {"stop", "length", "content_filter"}:
+            completion_tokens = max(completion_tokens, plan.fit.max_tokens)  # unseen reasoning is billed
+        usd = limits.cost_usd(input_tokens=prompt_tokens, output_tokens=completion_tokens)
+        self.spent.add(input_tokens=prompt_tokens, output_tokens=completion_tokens, usd=usd)
+
+    def _count(self, text: str) -> int:
+        """The tokens of ``text``; a server that cannot say any more does not cost what was kept."""
+        try:
+            return self.counter.count(text)
+        except ServiceFailure:
+            return len(text) // _CHARACTERS_A_TOKEN
 
     def tell(self) -> None:
         """Hand on the attempts not yet told; what fails before the first reply may be raised instead."""
@@ -344,13 +374,9 @@ async def _opened(
 class _Reply:
     """One reply as it arrives: text into units, units into the task."""
 
-    def __init__(
-        self, task: Task, parser: UnitParser, counter: TokenCounter, costs: Costs, warnings: list[str]
-    ) -> None:
+    def __init__(self, task: Task, parser: UnitParser, warnings: list[str]) -> None:
         self._task = task
         self._parser = parser
-        self._counter = counter
-        self._costs = costs
         self._warnings = warnings
         self._pieces: list[str] = []
         self.begun = False
@@ -375,10 +401,8 @@ class _Reply:
 
     def _keep(self, units: Sequence[Unit]) -> None:
         for unit in units:
-            tokens = self._counter.count(unit.text)
-            problem = self._task.keep(unit, tokens)
+            problem = self._task.keep(unit)
             if problem is None:
                 self.kept.append(unit)
-                self._costs.saw_unit(tokens)
             else:
                 self._warnings.append(problem)

@@ -14,9 +14,9 @@ from generation.budget import (
     fit,
 )
 from generation.learned import Costs
+from generation.limits import ModelLimits
 from generation.model import ChatModel, ChatRequest, PromptTokens
 from generation.moves import Move
-from generation.prompts import messages
 from generation.task import Ask, Task
 from rag.errors import DoesNotFit
 
@@ -35,7 +35,7 @@ class Planned:
         """The same as it is sent, without what the model does not take."""
         limits = model.limits
         return ChatRequest(
-            messages=messages(self.ask.sections),
+            messages=self.ask.messages,
             max_tokens=self.fit.max_tokens,
             response_schema=self.ask.schema,
             json_mode=self.ask.json_mode and limits.takes_json_mode and self.ask.schema is None,
@@ -61,14 +61,14 @@ def planned(
     is raised. None if nothing is left to pay for a reply.
     """
     limits = model.limits
-    reserve = costs.reserve_tokens(REASONING_TOKENS) if limits.reasons else 0
-    margin = costs.margin_tokens(MARGIN_TOKENS if is_first else SUPPLEMENT_MARGIN_TOKENS)
+    reserve = reserve_tokens(costs, limits)
+    margin = margin_tokens(costs, limits, is_first=is_first)
     least = task.least_tokens(costs)
     wanted = list(missing[: _at_once(move, costs)])
     save, gone, full = 0, -1, 0
     while True:
         ask = task.ask(wanted, move, save_tokens=save)
-        counted = model.prompt_tokens(messages(ask.sections), ask.schema)
+        counted = model.prompt_tokens(ask.messages, ask.schema)
         full = full or counted.total
         pays_for = spent.reply_tokens(counted.total)
         if pays_for < least + reserve:
@@ -85,6 +85,8 @@ def planned(
                 minimum_tokens=min(least, content),
             )
             over = min(fitted.wanted_tokens, limits.max_output) - fitted.max_tokens
+            if len(ask.keys) == 1:  # what it rests on is worth as much as the room to write it
+                over = min(over, (limits.context_window - margin) // 2 - fitted.max_tokens)
         except DoesNotFit as error:
             refusal, over = error, error.over_tokens
         if over > 0 and save < full:  # once all of the prompt was to be saved, nothing optional is left
@@ -99,8 +101,19 @@ def planned(
             return Planned(ask=ask, counted=counted, fit=fitted)
 
 
+def reserve_tokens(costs: Costs, limits: ModelLimits) -> int:
+    """What is kept free for reasoning: half of the output cap at most, whatever was seen."""
+    return min(costs.reserve_tokens(REASONING_TOKENS), limits.max_output // 2) if limits.reasons else 0
+
+
+def margin_tokens(costs: Costs, limits: ModelLimits, *, is_first: bool) -> int:
+    """What is kept free for what was miscounted: a quarter of the window at most, whatever was seen."""
+    unmeasured = MARGIN_TOKENS if is_first else SUPPLEMENT_MARGIN_TOKENS
+    return min(costs.margin_tokens(unmeasured), limits.context_window // 4)
+
+
 def _at_once(move: Move, costs: Costs) -> int:
     """How many units to ask for: what the last replies were seen to hold."""
     if not costs.cut_at_tokens or not costs.units:
         return move.at_once
-    return max(1, min(move.at_once, int(costs.cut_at_tokens / (costs.unit_tokens * _BETWEEN_UNITS))))
+    return max(1, min(move.at_once, int(costs.cut_at_tokens / (max(1, costs.unit_tokens) * _BETWEEN_UNITS))))

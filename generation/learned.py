@@ -21,6 +21,7 @@ _FADES = 0.8  # how much of an old peak stays with each new observation
 _TRIES_MORE = 1.25  # a whole reply lets the next be longer than the one that was cut: it may be over
 _WEIGHT = 0.1  # of one more unit in the running mean, once there are ten
 _Tokens = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,13 +34,13 @@ class Costs:
     ``whole_tokens`` is what all replies of a run that missed nothing took together, a peak as well.
     """
 
-    units: int = 0
+    units: _Count = 0
     unit_tokens: _Tokens = 0.0
-    replies: int = 0
+    replies: _Count = 0
     reasoning_tokens: _Tokens = 0.0
-    prompts: int = 0
+    prompts: _Count = 0
     undercount_tokens: _Tokens = 0.0
-    cut_at_tokens: int = 0
+    cut_at_tokens: _Count = 0
     whole_tokens: _Tokens = 0.0
 
     def saw_unit(self, tokens: int) -> None:
@@ -50,6 +51,8 @@ class Costs:
     def saw_reply(self, *, cap: int, tokens: int, reasoning_tokens: int, cut: bool) -> None:
         """A reply ended by itself after ``tokens`` of the ``cap``, or was ``cut``."""
         self.replies += 1
+        if cut and reasoning_tokens >= tokens:  # all of the cap: what it would have needed is not known
+            return
         self.reasoning_tokens = max(reasoning_tokens, self.reasoning_tokens * _FADES)
         if cut and is_cut_below(cap, tokens):
             self.cut_at_tokens = tokens
@@ -99,17 +102,19 @@ class Memory:
 
     path: Path | None = None
     _costs: dict[str, Costs] = field(default_factory=dict)
-    _read: bool = False
 
     def costs(self, model: str, task: str) -> Costs:
         """What is known of ``task`` on ``model``: a value that may be added to, then ``save``."""
-        if not self._read:
-            self._read = True
-            self._costs = self._on_disk()
-        return self._costs.setdefault(f"{model} {task}", Costs())
+        name = f"{model} {task}"
+        if name not in self._costs:
+            self._costs[name] = self._on_disk().get(name, Costs())
+        return self._costs[name]
 
     def save(self) -> None:
-        """Put it on disk. What cannot be written is not remembered; nothing fails for it."""
+        """Put it on disk, beside what others learned. What cannot be written is not remembered.
+
+        Nothing fails for it.
+        """
         if self.path is None:
             return
         try:
@@ -117,7 +122,8 @@ class Memory:
             with tempfile.NamedTemporaryFile(
                 "w", encoding="utf-8", dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
             ) as file:
-                values: dict[str, Any] = {name: asdict(costs) for name, costs in sorted(self._costs.items())}
+                costs = {**self._on_disk(), **self._costs}
+                values: dict[str, Any] = {name: asdict(costs[name]) for name in sorted(costs)}
                 json.dump(values, file, indent=1)
             os.replace(file.name, self.path)  # noqa: PTH105
         except OSError:

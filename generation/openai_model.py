@@ -16,13 +16,21 @@ from generation.model import ChatRequest, Finished, Message, PromptTokens
 from generation.refusals import Refused, lesson_of
 from rag.errors import ModelFailure
 from rag.retry import Circuit, circuit_for, retry_after_seconds
+from rag.tokens import well_formed
 
-_TIMEOUT_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0  # of silence
 _CONNECT_SECONDS = 10.0
 _LEAST_OUTPUT_TOKENS = 16  # the Responses API takes no less
 _BEFORE_ANYTHING = {"response.created", "response.queued", "response.in_progress"}  # an error may follow
 _QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 CountPrompt = Callable[[Sequence[Message], dict[str, Any] | None], PromptTokens]
+
+
+_REASONS = {  # of servers that speak the same language with other words
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
+    **dict.fromkeys(("content_filter", "safety", "refusal"), "content_filter"),
+    "error": "interrupted",
+}
 
 
 class OpenAIModel:
@@ -32,13 +40,20 @@ class OpenAIModel:
     """
 
     def __init__(
-        self, limits: ModelLimits, *, api_key: str | None, base_url: str | None, count_prompt: CountPrompt
+        self,
+        limits: ModelLimits,
+        *,
+        api_key: str | None,
+        base_url: str | None,
+        count_prompt: CountPrompt,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.limits = limits
         self._where = base_url or "api.openai.com"
         self._key = api_key or "none"  # a server of one's own asks for none
         self._base_url = base_url
         self._count_prompt = count_prompt
+        self._timeout = openai.Timeout(timeout_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS))
 
     @property
     def circuit(self) -> Circuit:
@@ -65,7 +80,7 @@ class OpenAIModel:
             api_key=self._key,
             base_url=self._base_url,
             max_retries=0,
-            timeout=openai.Timeout(_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS),
+            timeout=self._timeout,
             http_client=openai.DefaultAsyncHttpxClient(verify=_tls()),
         ) as client:
             responses = self.limits.output_parameter == "max_output_tokens"
@@ -92,7 +107,7 @@ class OpenAIModel:
     async def _chat(self, client: openai.AsyncOpenAI, request: ChatRequest) -> AsyncIterator[str | Finished]:
         """Chat completions."""
         arguments = self._common(request)
-        arguments["messages"] = [{"role": m.role, "content": m.content} for m in request.messages]
+        arguments["messages"] = _plain(request)
         arguments["stream_options"] = {"include_usage": True}
         if request.response_schema is not None:
             arguments["response_format"] = {
@@ -119,10 +134,10 @@ class OpenAIModel:
         if reason is not None:
             details = usage.completion_tokens_details if usage else None
             yield Finished(
-                reason=reason,
-                prompt_tokens=usage.prompt_tokens if usage else None,
-                completion_tokens=usage.completion_tokens if usage else None,
-                reasoning_tokens=(details.reasoning_tokens if details else None) or 0,
+                reason=_REASONS.get(reason.lower(), "stop"),
+                prompt_tokens=_number(usage.prompt_tokens) if usage else None,
+                completion_tokens=_number(usage.completion_tokens) if usage else None,
+                reasoning_tokens=(_number(details.reasoning_tokens) if details else None) or 0,
             )
 
     async def _responses(
@@ -130,7 +145,7 @@ class OpenAIModel:
     ) -> AsyncIterator[str | Finished]:
         """The Responses API; nothing is stored at the server."""
         arguments = self._common(request)
-        arguments["input"] = [{"role": m.role, "content": m.content} for m in request.messages]
+        arguments["input"] = _plain(request)
         arguments["store"] = False
         if request.response_schema is not None:
             schema = {"type": "json_schema", "name": "reply", "strict": True}
@@ -170,17 +185,22 @@ class OpenAIModel:
         match error:
             case openai.APIStatusError():
                 return self._refused(error)
+            case openai.APITimeoutError() if not begun:
+                return ModelFailure(
+                    f"{self._where} did not answer in {self._timeout.read:g} s: raise timeout_seconds, or try later",
+                    kind="timed_out",
+                )
             case openai.APIConnectionError() if not begun:
                 return ModelFailure(
                     f"no answer from {self._where} ({error.message.rstrip('.').lower()}): check --base-url and the network",
                     kind="unreachable",
                 )
-            case openai.APIError(code=str(code)):  # an error event in a stream that began with 200
-                return self._in_stream(code, error.message, begun=begun)
+            case openai.APIError():  # an error event in a stream that began with 200
+                return self._in_stream(error.code or error.type, error.message, begun=begun)
             case _:
                 return ModelFailure(f"the call to {self._where} failed ({error})", kind="interrupted")
 
-    def _refused(self, error: openai.APIStatusError) -> ModelFailure:
+    def _refused(self, error: openai.APIStatusError) -> ModelFailure:  # noqa: PLR0911  # one table
         """What a status says; a quota that is used up is a 429 too, and a model unknown may be a 400."""
         asked = retry_after_seconds(error.response.headers)
         match error:
@@ -191,6 +211,8 @@ class OpenAIModel:
                 )
             case openai.RateLimitError() if {error.code, error.type} & _QUOTA_CODES:
                 return self._quota()
+            case openai.RateLimitError() if "request too large" in error.message.lower():
+                return self._rejected(error.message, {})  # more than a minute's rate: no wait mends it
             case openai.RateLimitError():
                 return self._limits_the_rate(asked)
             case openai.APIStatusError(status_code=408 | 409) | openai.InternalServerError():
@@ -202,16 +224,16 @@ class OpenAIModel:
             )
         return self._rejected(error.message, error.body if isinstance(error.body, dict) else {})
 
-    def _in_stream(self, code: str | None, message: str, *, begun: bool) -> ModelFailure:
+    def _in_stream(self, code: str | int | None, message: str, *, begun: bool) -> ModelFailure:
         """What an error event in a stream means; as the first of its events it is a refusal."""
         if code in _QUOTA_CODES:
             return self._quota()
         if begun:
             return ModelFailure(f"the call to {self._where} failed ({message})", kind="interrupted")
-        if code == "rate_limit_exceeded":
+        if code in {"rate_limit_exceeded", "429", 429}:
             return self._limits_the_rate(None)
-        if code == "server_error":
-            return self._overloaded(code, None)
+        if code == "server_error" or str(code).startswith("5"):
+            return self._overloaded(str(code), None)
         return self._rejected(message, {"code": code})
 
     def _quota(self) -> ModelFailure:
@@ -245,11 +267,21 @@ def _finished(response: Any, *, cap: int) -> Finished:
     why = response.incomplete_details.reason if response.incomplete_details else None
     at_its_cap = usage is not None and usage.output_tokens >= cap
     return Finished(
-        reason="length" if at_its_cap or why == "max_output_tokens" else why or "stop",
-        prompt_tokens=usage.input_tokens if usage else None,
-        completion_tokens=usage.output_tokens if usage else None,
-        reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else 0,
+        reason="length" if at_its_cap else _REASONS.get(why or "", "stop"),
+        prompt_tokens=_number(usage.input_tokens) if usage else None,
+        completion_tokens=_number(usage.output_tokens) if usage else None,
+        reasoning_tokens=(_number(usage.output_tokens_details.reasoning_tokens) if usage else None) or 0,
     )
+
+
+def _plain(request: ChatRequest) -> list[Any]:
+    """The messages as they are sent; half a surrogate pair cannot be."""
+    return [{"role": m.role, "content": well_formed(m.content)} for m in request.messages]
+
+
+def _number(said: Any) -> int | None:
+    """A count out of something untrusted."""
+    return said if isinstance(said, int) and said > 0 else None
 
 
 @cache

@@ -21,7 +21,9 @@ _NOT_TAKEN = {
     "reasoning_effort": "takes_low_effort",
     "reasoning.effort": "takes_low_effort",
 }
-_PROMPT = re.compile(r"resulted in (\d+) tokens|\((\d+) in the messages|has (\d+) input tokens")
+_PROMPT = re.compile(
+    r"resulted in (\d+) tokens|\((\d+) in the messages|has (\d+) input tokens|at least (\d+) input tokens"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,6 @@ def _whole(value: Any) -> int | None:
     """A positive whole number out of something untrusted."""
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if number > 0 else None

@@ -81,7 +81,7 @@ class RowTask:
         """One row."""
         return self._cost(costs)
 
-    def keep(self, unit: Unit, tokens: int) -> str | None:  # noqa: ARG002  # the engine learns from it
+    def keep(self, unit: Unit) -> str | None:
         """Keep a row that is whole and true to its evidence, on disk first."""
         brief = self._asked.get(unit.key)
         if brief is None or brief.slot in self.rows:
@@ -151,8 +151,9 @@ class RowTask:
         return ask, still
 
     def _shown(self, cut: str) -> str:
-        """A cut row, unless it is so long that something else than a row was written."""
-        return cut if self.counter.count(cut) <= _CUT_TOKENS else ""
+        """A cut row that is asked for again, unless it is so long that it is something else than a row."""
+        asked = any(cut.startswith(f'"{key}"') for key in self._asked)
+        return cut if asked and self.counter.count(cut) <= _CUT_TOKENS else ""
 
 
 def passages_of(brief: Brief, packed: Packed) -> dict[int, Passage]:

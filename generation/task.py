@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from generation.learned import Costs
+from generation.model import Message
 from generation.moves import Move
 from generation.prompts import Section
+from generation.prompts import messages as compose
 from generation.units import Unit, UnitParser
 
 
@@ -16,17 +18,27 @@ from generation.units import Unit, UnitParser
 class Ask:
     """One request of a task: the units it asks for by key, the prompt, and how the reply is read.
 
-    ``left_out`` has a line for each section that gave way, so that the prompt fits.
+    ``chat`` goes before the sections as it is. ``left_out`` has a line for each section that gave way, so that the prompt fits.
     """
 
     keys: tuple[str, ...]
     purpose: str
     sections: tuple[Section, ...]
     parser: UnitParser
+    chat: tuple[Message, ...] = ()
     schema: dict[str, Any] | None = None
     json_mode: bool = False
     temperature: float | None = None
     left_out: tuple[str, ...] = ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The prompt; what follows a user's turn of the chat is part of that turn."""
+        composed = compose(self.sections)
+        if self.chat and composed and self.chat[-1].role == composed[0].role == "user":
+            joined = Message(role="user", content=f"{self.chat[-1].content}\n\n{composed[0].content}")
+            return (*self.chat[:-1], joined, *composed[1:])
+        return (*self.chat, *composed)
 
 
 class Task(Protocol):
@@ -61,10 +73,10 @@ class Task(Protocol):
         """The shortest reply that is worth a call."""
         ...
 
-    def keep(self, unit: Unit, tokens: int) -> str | None:
+    def keep(self, unit: Unit) -> str | None:
         """Keep ``unit``, on disk before this returns where there is a journal; or say why it is refused."""
         ...
 
     def ended(self, reason: str) -> None:
-        """A reply ended for ``reason``."""
+        """A reply ended for ``reason``, and all its units were handed to ``keep``."""
         ...

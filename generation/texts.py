@@ -31,12 +31,14 @@ class TextTask:
     cap_tokens: int = FIRST_CAP_TOKENS
     temperature: float | None = TEMPERATURE
     name: str = "text"
-    parser: Callable[[int], UnitParser] = Lines
+    parser: Callable[[int, bool], UnitParser] = Lines
     lines: list[str] = field(default_factory=list)
     most_at_once: int = 1
     _ends_with_break: bool = False
     _whole: bool = False
-    _gap: bool = False
+    _cut: bool = False
+    _keys: list[int] = field(default_factory=list)
+    _kept: int = 0
 
     @property
     def text(self) -> str:
@@ -49,12 +51,9 @@ class TextTask:
 
     def ask(self, keys: Sequence[str], move: Move, *, save_tokens: int) -> Ask:
         """The messages; and, once something was cut, what is written, what was cut, and where to go on."""
-        parts = [
-            Section(name=f"message {number}", role=message.role, text=message.content)
-            for number, message in enumerate(self.messages, 1)
-        ]
+        parts: list[Section] = []
         (line,) = keys
-        self._gap = False
+        self._keys, self._kept, self._cut = [], 0, self._cut or bool(move.cut_unit)
         if self.lines:
             parts.append(
                 Section(
@@ -74,8 +73,9 @@ class TextTask:
         return Ask(
             keys=(line,),
             purpose=f"{self.name} from line {line}",
+            chat=tuple(self.messages),
             sections=tuple(staying),
-            parser=self.parser(int(line)),
+            parser=self.parser(int(line), move.strategy != "first"),
             temperature=self.temperature,
             left_out=tuple(left),
         )
@@ -88,19 +88,26 @@ class TextTask:
         """A few lines."""
         return _LEAST_TOKENS
 
-    def keep(self, unit: Unit, tokens: int) -> str | None:  # noqa: ARG002  # the engine learns from it
+    def keep(self, unit: Unit) -> str | None:
         """Keep the line if it is the next one."""
         number, following = int(unit.key), len(self.lines) + 1
+        self._keys.append(number)
         if number != following:
-            self._gap = self._gap or number > following
             return f"line {number} was written where line {following} follows: left out"
         self.lines.append(unit.value)
+        self._kept, self._cut = self._kept + 1, False
         self._ends_with_break = unit.text.endswith("\n")
         return None
 
     def ended(self, reason: str) -> None:
-        """A reply that ended by itself ends the text, unless it left lines out."""
-        self._whole = reason == "stop" and not self._gap
+        """A reply that ended by itself ends the text, unless it left something out.
+
+        It did if it skipped a line, if it only repeated lines that are kept, or if it was to go on with a line
+        that was cut and wrote none.
+        """
+        skipped = any(key > len(self.lines) for key in self._keys)
+        nothing_was_left = not self._keys and not self._cut and bool(self.lines)
+        self._whole = reason == "stop" and not skipped and (self._kept > 0 or nothing_was_left)
 
 
 def _go_on(line: str, *, short: bool) -> str:

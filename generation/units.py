@@ -124,20 +124,24 @@ def _key_of(text: str) -> str:
 class Lines:
     r"""The lines of a text, by their number, counted on from ``first``.
 
-    A first line ``@@ line 12 @@`` says that the reply goes on from there: models that begin again may say
-    so, and what is known already is recognised by its number.
+    In a continuation (``may_be_marked``) a line ``@@ line 12 @@`` at its beginning says that the reply goes on
+    from there: models that begin again may say so, and what is known already is recognised by its number.
+    Empty lines and a fence before that line, and the fence's end, are not part of the text.
 
     >>> lines = Lines(first=1)
     >>> [(unit.key, unit.value) for unit in lines.feed("one\ntw")], lines.cut
     ([('1', 'one')], 'tw')
     """
 
-    _MARK = re.compile(r"\s*@@ line ([0-9]{1,9}) @@\s*")
+    _MARK = re.compile(r"[\s`'\"*]*@@ line ([0-9]{1,9}) @@[\s`'\"*]*")
+    _FENCE = re.compile(r"\s*(```|~~~)\S*\s*")
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, may_be_marked: bool = False) -> None:  # noqa: FBT001, FBT002  # it is the other half of where
         self._number = first
         self._rest = ""
-        self._begun = False
+        self._held: list[str] = []  # what stands before the mark, or may be the fence's end
+        self._begun = not may_be_marked
+        self._fenced = False
 
     def feed(self, piece: str) -> list[Unit]:
         """Read ``piece``; return the lines that are complete now."""
@@ -147,7 +151,8 @@ class Lines:
     def finish(self) -> list[Unit]:
         """The last line needs no line break where the reply ended by itself."""
         rest, self._rest = self._rest, ""
-        return self._line(rest) if rest else []
+        units = self._line(rest) if rest else []
+        return units if self._fenced else [*units, *self._released()]
 
     @property
     def cut(self) -> str:
@@ -155,10 +160,26 @@ class Lines:
         return self._rest
 
     def _line(self, text: str) -> list[Unit]:
-        mark = None if self._begun else self._MARK.fullmatch(text)
-        self._begun = True
-        if mark is not None:
-            self._number = int(mark[1])
-            return []
+        if not self._begun:
+            if mark := self._MARK.fullmatch(text):
+                self._fenced = any(self._FENCE.fullmatch(line) for line in self._held)
+                self._held, self._begun, self._number = [], True, int(mark[1])
+                return []
+            if not text.strip() or self._FENCE.fullmatch(text):
+                self._held.append(text)
+                return []
+            self._begun = True
+        elif self._fenced and self._FENCE.fullmatch(text):
+            units = self._released()
+            self._held.append(text)
+            return units
+        return [*self._released(), self._unit(text)]
+
+    def _released(self) -> list[Unit]:
+        """What was held back is text after all."""
+        held, self._held = self._held, []
+        return [self._unit(line) for line in held]
+
+    def _unit(self, text: str) -> Unit:
         self._number += 1
-        return [Unit(key=str(self._number - 1), value=text.removesuffix("\n"), text=text)]
+        return Unit(key=str(self._number - 1), value=text.removesuffix("\n"), text=text)

@@ -25,7 +25,7 @@ from rag.packing import Packed
 
 Trends = Path | str | Iterable[str | Mapping[str, Any] | Trend]
 _Result = TypeVar("_Result")
-_log = logging.getLogger("hookline.calls")
+_log = logging.getLogger("hookline")
 
 
 def generate_calendar(
@@ -134,7 +134,7 @@ async def call_model(prompt: str, max_retries: int = 2) -> str:
 
     The first cap is ``CODEGEN_MAX_TOKENS`` (4096), the temperature 0.2. A reply that is cut is escalated,
     focused or continued after its last whole line; after ``max_retries`` rounds in a row that brought
-    nothing new, or at a bound, what is whole is returned, and a warning of ``hookline.calls`` says what is
+    nothing new, or at a bound, what is whole is returned, and a warning of the logger ``hookline`` says what is
     missing and why. Raises ``BadInput`` without a model, and ``ModelFailure`` where there is no line at all.
     """
     text, outcome = await write_text(prompt, max_retries=max_retries)
@@ -158,8 +158,11 @@ async def write_text(
     if model is None:
         raise BadInput("no model to call: set OPENAI_API_KEY, or --base-url and --model of a server")
     wiring.log_calls(settings)
+    messages = [Message(role="user", content=prompt)] if isinstance(prompt, str) else list(prompt)
+    if not any(message.content.strip() for message in messages):
+        raise BadInput("the prompt is empty: say what to write")
     task = TextTask(
-        messages=[Message(role="user", content=prompt)] if isinstance(prompt, str) else prompt,
+        messages=messages,
         counter=wiring.counter(settings),
         cap_tokens=settings.codegen_max_tokens,
     )

@@ -11,7 +11,7 @@ import typer
 
 from hookline import __version__
 from hookline.exits import FAILED, USAGE
-from rag.errors import BadInput, DoesNotFit, HooklineError, ModelFailure
+from rag.errors import BadInput, DoesNotFit, HooklineError, ServiceFailure
 
 if TYPE_CHECKING:
     from hookline.settings import Settings
@@ -75,7 +75,7 @@ def _explain(error: BaseException) -> int:
         return USAGE
     if isinstance(error, HooklineError):
         _say(f"error: {error}")
-        return USAGE if isinstance(error, BadInput | DoesNotFit | ModelFailure) else FAILED
+        return USAGE if isinstance(error, BadInput | DoesNotFit | ServiceFailure) else FAILED
     _say(f"error: {type(error).__name__}: {error} (--debug shows where)")
     return FAILED
 

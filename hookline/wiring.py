@@ -184,7 +184,6 @@ def log_calls(settings: Settings) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, encoding="utf-8", delay=True)
         handler.set_name(name)
-        handler.addFilter(lambda record: record.levelno == logging.INFO)
         calls.addHandler(handler)
         calls.setLevel(logging.INFO)
 
@@ -205,4 +204,10 @@ def chat_model(settings: Settings) -> ChatModel | None:
     count = partial(
         count_prompt, counter=counter(settings), count_chat=servers.count_chat if servers else None
     )
-    return OpenAIModel(limits, api_key=_key(settings), base_url=settings.base_url, count_prompt=count)
+    return OpenAIModel(
+        limits,
+        api_key=_key(settings),
+        base_url=settings.base_url,
+        count_prompt=count,
+        timeout_seconds=settings.timeout_seconds,
+    )

@@ -62,6 +62,7 @@ class ServiceFailure(HooklineError):
 
 ModelFailureKind = Literal[
     "unreachable",
+    "timed_out",
     "overloaded",
     "rate_limited",
     "refused_key",
@@ -71,15 +72,15 @@ ModelFailureKind = Literal[
     "interrupted",
     "deadline",
 ]
-_HEALS: frozenset[ModelFailureKind] = frozenset({"unreachable", "overloaded", "rate_limited"})
+_HEALS: frozenset[ModelFailureKind] = frozenset({"unreachable", "timed_out", "overloaded", "rate_limited"})
 _CONCERNS_KEY: frozenset[ModelFailureKind] = frozenset({"refused_key", "quota"})
 
 
 class ModelFailure(ServiceFailure):
     """A model call ended without a whole reply.
 
-    ``kind``: ``unreachable`` (no connection, or no answer in time), ``overloaded`` (the server's own fault),
-    ``rate_limited``, ``refused_key``, ``unknown_model``, ``quota``, ``rejected`` (the server says that the
+    ``kind``: ``unreachable`` (no connection), ``timed_out`` (no answer in time, which may be billed all the
+    same), ``overloaded`` (the server's own fault), ``rate_limited``, ``refused_key``, ``unknown_model``, ``quota``, ``rejected`` (the server says that the
     request itself is wrong), ``interrupted`` (the reply broke off) or ``deadline`` (our own time was up).
     """
 

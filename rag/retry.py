@@ -55,17 +55,17 @@ class Circuit:
     _last: ServiceFailure | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    async def enter(self) -> None:
-        """Wait for a turn. Raises the last failure while the circuit rests."""
+    async def enter(self) -> bool:
+        """Wait for a turn; whether this call goes first. Raises the last failure while the circuit rests."""
         while True:
             with self._lock:
                 if self._last is not None and self.clock() < self._rests_until:
                     raise self._last
                 if self.proven:
-                    return
+                    return False
                 if not self._first:
                     self._first = True
-                    return
+                    return True
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     def answered(self) -> None:
@@ -73,20 +73,20 @@ class Circuit:
         with self._lock:
             self.proven, self._first, self._gave_up, self._last = True, False, 0, None
 
-    def gave_up(self, failure: ServiceFailure) -> None:
+    def gave_up(self, failure: ServiceFailure, *, was_first: bool) -> None:
         """A call ended with ``failure``; a failure of the request alone says nothing against the service."""
         with self._lock:
-            self._first = False
+            self._first = self._first and not was_first
             if not (failure.heals or failure.concerns_key):
                 return
             self._gave_up += 1
             if failure.concerns_key or self._gave_up >= self.failures:
                 self._last, self._rests_until, self.proven = failure, self.clock() + self.rest_seconds, False
 
-    def left(self) -> None:
+    def left(self, *, was_first: bool) -> None:
         """A call ended without a verdict: it was cancelled."""
         with self._lock:
-            self._first = False
+            self._first = self._first and not was_first
 
 
 _circuits: dict[Hashable, Circuit] = {}
@@ -111,7 +111,7 @@ async def retried(
     The waits end before ``deadline_seconds`` from now. ``on_failure`` hears each failure, and the seconds
     until the next attempt (None: there is none). Raises the last failure.
     """
-    await circuit.enter()
+    was_first = await circuit.enter()
     told = False
     attempts = policy.attempts if circuit.proven else policy.unproven_attempts
 
@@ -139,13 +139,13 @@ async def retried(
         circuit.answered()
         told = True
     except ServiceFailure as failure:
-        circuit.gave_up(failure)
+        circuit.gave_up(failure, was_first=was_first)
         told = True
         on_failure(failure, None)
         raise
     finally:
         if not told:
-            circuit.left()
+            circuit.left(was_first=was_first)
     return result
 
 

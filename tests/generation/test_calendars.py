@@ -251,8 +251,8 @@ def test_a_model_too_small_for_the_prompt_is_an_error_with_the_sum(
     briefs: list[Brief], store: MemoryStore
 ) -> None:
     """Law 1: a request that cannot fit is never sent."""
-    model = WritingModel(limits=replace(LIMITS, context_window=3000))
-    with pytest.raises(DoesNotFit, match=r"window 3000 - prompt \d+ - margin 2000"):
+    model = WritingModel(limits=replace(LIMITS, context_window=1500))
+    with pytest.raises(DoesNotFit, match=r"window 1500 - prompt \d+ - margin 375"):
         written(briefs, model, store)
     assert model.requests == []
 

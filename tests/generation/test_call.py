@@ -25,7 +25,7 @@ from generation.refusals import Lesson, Refused
 from generation.task import Ask
 from generation.texts import TextTask
 from generation.units import JsonMembers, Unit
-from rag.errors import DoesNotFit, ModelFailure
+from rag.errors import DoesNotFit, ModelFailure, ServiceFailure
 from rag.retry import RetryPolicy
 
 COUNTER = WordCounter()
@@ -80,7 +80,7 @@ class Numbers:
     def least_tokens(self, costs: Costs) -> int:
         return self.words
 
-    def keep(self, unit: Unit, tokens: int) -> str | None:
+    def keep(self, unit: Unit) -> str | None:
         if unit.key not in self.asked[-1] or unit.key in self.kept:
             return f"{unit.key}: not asked for"
         self.kept[unit.key] = unit.text
@@ -242,17 +242,17 @@ def test_a_deadline_keeps_what_came() -> None:
 def test_optional_sections_give_way_first() -> None:
     """Then units, then a typed error with the sum; each section that gave way is named."""
     notes = tuple(f"note {n} " + "word " * 50 for n in range(20))
-    small = replace(LIMITS, context_window=2500)
+    small = replace(LIMITS, context_window=1500)
     outcome = run(Numbers(8, notes=notes), Writer(limits=small))
     assert outcome.status == "complete"
     assert outcome.calls[0].left_out[0].startswith("notes: ")
     assert len(outcome.calls) == 1
-    tiny = replace(LIMITS, context_window=2090)
+    tiny = replace(LIMITS, context_window=240)
     outcome = run(Numbers(8, notes=notes), Writer(limits=tiny))
     assert outcome.missing == ()
     assert outcome.calls[0].left_out == ("notes: left out",)
-    with pytest.raises(DoesNotFit, match=r"window 2030 - prompt \d+ - margin 2000"):
-        run(Numbers(8, notes=notes), Writer(limits=replace(LIMITS, context_window=2030)))
+    with pytest.raises(DoesNotFit, match=r"window 40 - prompt \d+ - margin 10"):
+        run(Numbers(8, notes=notes), Writer(limits=replace(LIMITS, context_window=40)))
 
 
 def test_a_refusal_that_names_a_limit_teaches() -> None:
@@ -411,3 +411,155 @@ def test_nothing_is_sent_that_cannot_be_paid_for() -> None:
     model = Writer()
     outcome = run(Numbers(1), model, bounds=Bounds(tokens=5))
     assert (outcome.status, model.requests) == ("failed", [])
+
+
+def test_nothing_that_was_learned_locks_a_model_out() -> None:
+    """A prompt billed at many times our count, and caps eaten by reasoning: the next run still asks."""
+    memory = Memory()
+    costs = memory.costs("words", "numbers")
+    costs.saw_prompt(counted=10, billed=60_000)
+    for _ in range(3):
+        costs.saw_reply(cap=6000, tokens=6000, reasoning_tokens=6000, cut=True)
+        costs.saw_reply(cap=6000, tokens=6000, reasoning_tokens=5900, cut=False)
+    outcome = run(Numbers(3), Writer(limits=replace(LIMITS, reasons=True)), memory=memory)
+    assert outcome.status == "complete"
+
+
+def test_a_unit_that_never_comes_does_not_stand_in_the_way() -> None:
+    """The others are written first; it alone is missing."""
+
+    class Refusing(Numbers):
+        def keep(self, unit: Unit) -> str | None:
+            return "refused" if unit.key == "4" else super().keep(unit)
+
+    outcome = run(Refusing(31), Writer())
+    assert outcome.missing == ("4",)
+    assert outcome.status == "partial"
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [("one\ntwo\nthr", LOST), "", "", ""],
+        [("one\ntwo\nthr", LOST), *["@@ line 1 @@\nONE\nTWO\n"] * 3],
+        [("one\ntwo\nthr", LOST), *["@@ line 5 @@\nfive\n"] * 3],
+    ],
+)
+def test_a_text_that_was_cut_is_not_called_whole(replies: list[Any]) -> None:
+    """Law 5: a reply that ends by itself and writes nothing of what was cut ends nothing."""
+    text, outcome, _ = text_of(replies)
+    assert text == "one\ntwo\n"
+    assert outcome.status == "partial"
+
+
+def test_a_text_cut_exactly_at_its_end_is_whole() -> None:
+    """Nothing was cut, and nothing follows."""
+    text, outcome, _ = text_of([("one\ntwo\n", LOST), ""])
+    assert (text, outcome.missing) == ("one\ntwo\n", ())
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "```\n@@ line 3 @@\nthree\nfour\n```\n",
+        "\n\n@@ line 3 @@\nthree\nfour\n",
+        "`@@ line 3 @@`\nthree\nfour\n",
+        "'@@ line 3 @@'\nthree\nfour\n",
+        "```diff\n@@ line 2 @@\ntwo\nthree\nfour\n```",
+        "three\nfour\n",
+    ],
+)
+def test_a_mark_in_other_clothes(again: str) -> None:
+    """Fences, empty lines and quotes around the mark are not part of the text."""
+    text, outcome, _ = text_of([("one\ntwo\nthr", LOST), again])
+    assert text == "one\ntwo\nthree\nfour\n"
+    assert outcome.status == "continued"
+
+
+def test_fences_of_the_text_itself_stay() -> None:
+    """A fence that was not opened before the mark belongs to the text."""
+    text, _, _ = text_of([("one\n```\nco", LOST), "@@ line 3 @@\ncode\n```\n"])
+    assert text == "one\n```\ncode\n```\n"
+
+
+def test_a_content_filter_ends_the_run() -> None:
+    """Not the same again a hundred times: what came is kept, and the reason is said."""
+
+    class Filtered(ScriptedModel):
+        async def stream(self, request: ChatRequest) -> Any:
+            self.requests.append(request)
+            yield "one\ntwo\nthr"
+            yield Finished(reason="content_filter")
+
+    model = Filtered(limits=LIMITS, replies=[], counter=COUNTER)
+    task = TextTask(messages=[Message(role="user", content="Write.")], counter=COUNTER)
+    outcome = run(task, model)
+    assert (task.text, len(model.requests)) == ("one\ntwo\n", 1)
+    assert "content filter" in str(outcome.why)
+
+
+def test_a_quota_in_the_middle_of_a_stream_loses_nothing() -> None:
+    """The round is in the ledger, its lines in the outcome."""
+    text, outcome, _ = text_of([("one\ntwo\nthr", ModelFailure("the quota is used up", kind="quota"))])
+    assert text == "one\ntwo\n"
+    assert (outcome.status, outcome.why) == ("partial", "the quota is used up")
+    assert [call.units_kept for call in outcome.calls] == [2]
+
+
+def test_a_counter_that_fails_costs_nothing_that_was_kept() -> None:
+    """The server that counts goes away after the first request: its lines stay, and the run ends partial."""
+
+    class Failing(WordCounter):
+        left = 40
+
+        def count(self, text: str) -> int:
+            self.left -= 1
+            if self.left < 0:
+                raise ServiceFailure("it counts no tokens")
+            return super().count(text)
+
+    counter = Failing()
+    lines = [f"line {n}" for n in range(60)]
+    model = ScriptedModel(limits=LIMITS, replies=[("\n".join(lines), LOST), "end"], counter=counter)
+    counter.left = 6
+    task = TextTask(messages=[Message(role="user", content="Write.")], counter=counter)
+    outcome = asyncio.run(complete(task, model, counter=counter, retry=AT_ONCE))
+    assert task.lines == lines[:59]
+    assert (outcome.status, outcome.why) == ("partial", "it counts no tokens")
+
+
+def test_a_chat_is_sent_as_it_is() -> None:
+    """Turns of the assistant too; what follows joins the last turn of the user."""
+    chat = [
+        Message(role="user", content="A?"),
+        Message(role="assistant", content="Important."),
+        Message(role="user", content="B?"),
+    ]
+    model = ScriptedModel(limits=LIMITS, replies=[("one\ntw", LOST), "@@ line 2 @@\ntwo"], counter=COUNTER)
+    task = TextTask(messages=chat, counter=COUNTER)
+    run(task, model)
+    assert list(model.requests[0].messages) == chat
+    assert list(model.requests[1].messages[:2]) == chat[:2]
+    assert model.requests[1].messages[2].content.startswith("B?\n\nYou have written")
+    assert len(model.requests[1].messages) == 3
+
+
+def test_unseen_reasoning_counts_against_the_bounds() -> None:
+    """A reasoning model's stream that broke off is counted at its cap: nobody says what it thought."""
+    lost = (1, ModelFailure("lost", kind="interrupted"))
+    model = Writer([lost] * 9, limits=replace(LIMITS, reasons=True))
+    outcome = run(Numbers(8), model, bounds=Bounds(tokens=10_000), max_retries=9)
+    assert "max_total_tokens" in str(outcome.why)
+    assert sum(request.max_tokens for request in model.requests) <= 10_000
+
+
+def test_a_text_is_not_continued_blind() -> None:
+    """In a small window what is written stays in the prompt, its end first, beside a smaller reply."""
+    lines = [f"line {n} with some words" for n in range(300)]
+    small = replace(LIMITS, context_window=4096, max_output=4096)
+    model = ScriptedModel(
+        limits=small, replies=[("\n".join(lines), LOST), "@@ line 300 @@\nend"], counter=COUNTER
+    )
+    task = TextTask(messages=[Message(role="user", content="Write.")], counter=COUNTER)
+    run(task, model)
+    assert "line 298 with some words" in model.requests[1].messages[0].content

@@ -58,7 +58,6 @@ def run(task: Any, model: OpenAIModel, counter: ServerCounter, **options: Any) -
     from generation.learned import Costs, Memory
 
     memory = Memory()
-    memory._read = True
     memory._costs = {f"any {task.name}": Costs(prompts=3)}  # its prompts were counted exactly before
     return asyncio.run(complete(task, model, counter=counter, memory=memory, **options))
 

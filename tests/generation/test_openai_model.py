@@ -272,9 +272,8 @@ def test_the_strict_server_refuses_nothing(
     """
     limits = LIMITS[served.name]
     memory = Memory()
-    memory._read = True
     memory._costs = {f"{served.name} members": history}
-    margin = history.margin_tokens(MARGIN_TOKENS)
+    margin = min(history.margin_tokens(MARGIN_TOKENS), limits.context_window // 4)
     task = Members(words, notes, wanted, each, counter_for(limits.encoding), served.takes_schema)
     seen = len(strict.requests)
     refused = len(strict.requests) - len(strict.replies)

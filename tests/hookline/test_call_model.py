@@ -70,7 +70,7 @@ def test_what_is_whole_is_returned_and_the_rest_is_said(
 ) -> None:
     """A quota that ends in the middle: the lines that came, and a warning with the reason."""
     served(reply_cap=100, faults=[Disconnect(45), QUOTA])
-    with caplog.at_level(logging.WARNING, logger="hookline.calls"):
+    with caplog.at_level(logging.WARNING, logger="hookline"):
         text = asyncio.run(call_model("Write the lines."))
     assert LINES[: text.count("\n")] == text.splitlines()
     assert f"the reply ends after line {text.count(chr(10))}: the quota" in caplog.text

@@ -61,7 +61,7 @@ class Members:
     def least_tokens(self, costs: Costs) -> int:
         return min(20, self.each)
 
-    def keep(self, unit: Unit, tokens: int) -> str | None:
+    def keep(self, unit: Unit) -> str | None:
         self.kept.append(unit.key)
         return None
 
