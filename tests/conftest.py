@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import llama_server
 import pytest
@@ -23,10 +25,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def workplace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty working folder, and an environment without any setting of ours."""
-    for name in list(os.environ):
-        if name.startswith(("HOOKLINE_", "OPENAI_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def workplace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """An empty working folder, and an environment without any setting of ours, which ends with the test."""
+    with mock.patch.dict(os.environ):
+        for name in list(os.environ):
+            if name.startswith(("HOOKLINE_", "OPENAI_", "CODEGEN_")):
+                del os.environ[name]
+        monkeypatch.chdir(tmp_path)
+        yield tmp_path

@@ -109,6 +109,7 @@ def test_json_has_every_field(hookline: Command) -> None:
         "takes_schema": False,
         "takes_json_mode": True,
         "takes_temperature": True,
+        "takes_low_effort": True,
         "source": "the project's first documents (limits), genai-prices 0.2.3 (prices)",
         "checked_on": "2026-11-24",
     }
