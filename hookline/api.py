@@ -88,6 +88,7 @@ def generate_calendar(
             journal=journal,
             memory=wiring.memory(settings),
             bounds=wiring.bounds(settings),
+            retry=wiring.retry(settings),
             max_retries=settings.max_retries,
             on_row=on_row,
             on_call=on_call,
@@ -172,6 +173,7 @@ async def write_text(
         counter=task.counter,
         memory=wiring.memory(settings),
         bounds=wiring.bounds(settings),
+        retry=wiring.retry(settings),
         max_retries=settings.max_retries if max_retries is None else max_retries,
         on_call=on_call,
     )

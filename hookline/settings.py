@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     budget_tokens: int = Field(default=1000, ge=1)
     models: dict[str, DeclaredModel] = Field(default_factory=dict)
     timeout_seconds: AboveZero = 120.0
+    retry_attempts: PositiveInt = 7
     max_retries: int = Field(default=2, ge=0)
     max_calls: PositiveInt = 120
     max_total_tokens: PositiveInt = 1_000_000

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rag.documents import Video
     from rag.embedding import Embedder
     from rag.retrieval import Retriever
+    from rag.retry import RetryPolicy
     from rag.server_tokens import ServerCounter
     from rag.store import Store
 
@@ -170,6 +171,13 @@ def bounds(settings: Settings) -> Bounds:
         usd=settings.max_usd,
         seconds=settings.max_seconds,
     )
+
+
+def retry(settings: Settings) -> RetryPolicy:
+    """How often a server that could not answer is asked again."""
+    from rag.retry import RetryPolicy  # noqa: PLC0415  # start-up
+
+    return RetryPolicy(attempts=settings.retry_attempts)
 
 
 def log_calls(settings: Settings) -> None:

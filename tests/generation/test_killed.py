@@ -122,7 +122,7 @@ def test_killed_at_each_step_of_writing(runs: Runs) -> None:
         assert runs.killed_and_resumed(rows, step=step), step
 
 
-@pytest.mark.parametrize("runs", [12], indirect=True)
+@pytest.mark.parametrize("runs", [8], indirect=True)
 def test_killed_at_random_instants(runs: Runs) -> None:
     """At fifty instants of a run."""
     rows, how = undisturbed(runs)

@@ -87,6 +87,7 @@ def calendar(hookline: Any, store: str, *arguments: object, month: str = "2027-0
 
 def asking(server: StrictServer, model: str = "gpt-4o-mini") -> Sequence[str]:
     os.environ["OPENAI_API_KEY"] = server.key  # removed with the test's environment
+    os.environ["HOOKLINE_RETRY_ATTEMPTS"] = "2"
     return ("--model", model, "--base-url", server.base_url)
 
 
