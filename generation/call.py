@@ -231,6 +231,7 @@ class _Run:
                 reasoning_tokens=finished.reasoning_tokens,
                 cut=finished.reason == "length",
             )
+        self.memory.save()  # a run that is killed now has learned this much
         self.units += reply.kept
         if not reply.kept and len(plan.ask.keys) == 1 and finished.reason in {"stop", "length"}:
             self._vain[plan.ask.keys[0]] += 1

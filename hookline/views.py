@@ -158,6 +158,8 @@ def calendar_report(calendar: Calendar) -> None:
         )
     drafted = f", {len(calendar.missing)} drafted because the model failed" if calendar.missing else ""
     say(f"{len(calendar.rows)} rows for {calendar.month}: {calendar.status}{drafted}")
+    if calendar.missing:
+        say("--resume asks for the missing days alone")
 
 
 def explain(packed: Packed) -> None:

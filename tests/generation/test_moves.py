@@ -56,18 +56,21 @@ def test_what_is_complete_is_continued_from() -> None:
 
 
 def test_a_lost_connection_takes_the_same_path() -> None:
-    """Nothing complete: escalate, then focus, as after a cut."""
+    """Nothing complete: the same again, with what was cut; then a smaller task. The cap was not the cause."""
     lost = replace(CUT, reason="interrupted", tokens=12)
     second = after(Move(at_once=6), lost)
-    assert second.strategy == "escalate"
+    assert second == Move(strategy="continue", at_once=6, cut_unit='"1": {', is_again=True)
     assert after(second, lost).strategy == "focus"
+    assert after(second, CUT).strategy == "escalate"
 
 
 def test_reasoning_that_ate_everything() -> None:
     """Less is thought and fewer units are asked for: not only a bigger cap."""
     move = after(Move(at_once=6), replace(CUT, starved=True, cut_unit=""), REASONING)
-    assert (move.strategy, move.at_once, move.effort, move.cap_tokens) == ("focus", 3, "low", 8192)
+    assert (move.strategy, move.at_once, move.effort, move.cap_tokens) == ("focus", 3, "low", None)
     assert after(move, replace(CUT, kept=3, reason="stop"), REASONING).effort == "low"
+    again = after(move, replace(CUT, starved=True, cut_unit=""), REASONING)
+    assert (again.strategy, again.cap_tokens) == ("focus", 8192)
 
 
 @given(st.integers(1, 200_000), st.integers(1, 200_000))
@@ -104,4 +107,4 @@ def test_every_move_is_smaller_or_larger_in_the_right_way(ends: list[Ended], rea
         move = next_move(move, ended, limits, most_at_once=6)
         assert 1 <= move.at_once <= max(40, 6)
         assert move.cap_tokens is None or move.cap_tokens <= limits.max_output
-        assert (move.strategy == "continue") == bool(ended.kept)
+        assert (move.strategy == "continue") == (bool(ended.kept) or move.is_again)
