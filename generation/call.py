@@ -62,8 +62,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended, and the ``units`` that it kept. ``why`` says why ``missing`` units were not written; None where none is missing.
+    """How a run ended, and the ``units`` that it kept.
 
+    ``why`` says why ``missing`` units were not written; None where none is missing.
     ``complete``: nothing is missing; ``continued``: the same, after a recovery; ``partial``; ``failed``:
     no unit at all.
     """

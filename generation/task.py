@@ -18,7 +18,8 @@ from generation.units import Unit, UnitParser
 class Ask:
     """One request of a task: the units it asks for by key, the prompt, and how the reply is read.
 
-    ``chat`` goes before the sections as it is. ``left_out`` has a line for each section that gave way, so that the prompt fits.
+    ``chat`` goes before the sections as it is. ``left_out`` has a line for each section that gave way, so that
+    the prompt fits.
     """
 
     keys: tuple[str, ...]

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-from generation.limits import ModelLimits, counting_remedy, known_models, limits_of
+from generation.limits import ModelLimits, counting_remedy, known_models
 from hookline import views, wiring
 from hookline.exits import DONE
 from hookline.settings import OFFLINE, Settings
@@ -30,13 +30,7 @@ def models(settings: Settings, name: str | None, *, as_json: bool) -> int:
     elif name is None:
         _show_all(list(known_models(settings.declared).values()), settings.model_name, as_json=as_json)
     else:
-        key = settings.api_key.get_secret_value() if settings.api_key else None
-        _show(
-            limits_of(
-                name, declared=settings.declared, base_url=settings.base_url, api_key=key, to_count=False
-            ),
-            as_json=as_json,
-        )
+        _show(wiring.model_limits(settings, name, to_count=False), as_json=as_json)
     return DONE
 
 

@@ -29,6 +29,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from generation.budget import Bounds
 from generation.limits import ModelLimits, OutputParameter
 from rag.errors import BadInput
 from rag.tokens import EncodingName
@@ -36,6 +37,7 @@ from rag.tokens import EncodingName
 OFFLINE = "offline"
 MODEL_WITH_A_KEY = "gpt-4.1-mini"
 FILE = Path("hookline.toml")
+_BOUNDS = Bounds()
 
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -136,10 +138,10 @@ class Settings(BaseSettings):
     timeout_seconds: AboveZero = 120.0
     retry_attempts: PositiveInt = 7
     max_retries: int = Field(default=2, ge=0)
-    max_calls: PositiveInt = 120
-    max_total_tokens: PositiveInt = 1_000_000
-    max_usd: AboveZero = 5.0
-    max_seconds: AboveZero = 3600.0
+    max_calls: PositiveInt = _BOUNDS.calls
+    max_total_tokens: PositiveInt = _BOUNDS.tokens
+    max_usd: AboveZero = _BOUNDS.usd
+    max_seconds: AboveZero = _BOUNDS.seconds
     codegen_max_tokens: PositiveInt = Field(
         default=4096, validation_alias=AliasChoices("HOOKLINE_CODEGEN_MAX_TOKENS", "CODEGEN_MAX_TOKENS")
     )

@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 OFFLINE_ENCODING: EncodingName = "cl100k_base"
 
 
-def model_limits(settings: Settings) -> ModelLimits:
-    """What the chosen model allows; ``BadInput`` for one that nobody knows."""
+def model_limits(settings: Settings, name: str | None = None, *, to_count: bool = True) -> ModelLimits:
+    """What model ``name`` allows, or the chosen one; ``BadInput`` for one that nobody knows."""
     return limits_of(
-        settings.model_name, declared=settings.declared, base_url=settings.base_url, api_key=_key(settings)
+        name or settings.model_name,
+        declared=settings.declared,
+        base_url=settings.base_url,
+        api_key=_key(settings),
+        to_count=to_count,
     )
 
 
