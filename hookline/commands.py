@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
@@ -16,6 +14,7 @@ from hookline.exits import DONE, PARTIAL
 from hookline.settings import Settings
 from rag.documents import Video
 from rag.errors import BadInput
+from rag.files import write_all
 
 if TYPE_CHECKING:
     from generation.calendars import Calendar
@@ -222,29 +221,15 @@ def _is_a_calendar(path: Path) -> bool:
 
 
 def _write(calendar: Calendar, paths: Sequence[Path]) -> None:
-    """Write every output, or none: each is made beside its place first, then all are moved there."""
+    """Write every output, or none."""
     from generation.exports import exporter_for  # noqa: PLC0415  # start-up
 
-    made: list[tuple[str, Path]] = []
     try:
-        for path in paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-            ) as file:
-                made.append((file.name, path))
-                file.write(exporter_for(path)(calendar))
-            os.chmod(file.name, 0o644)  # noqa: PTH101  # a temporary file is its maker's alone
-        while made:
-            os.replace(*made[-1])  # noqa: PTH105
-            made.pop()
+        write_all({path: exporter_for(path)(calendar).encode() for path in paths})
     except OSError as error:
         raise BadInput(
             f"{error.filename or paths[0]} cannot be written ({error.strerror}): choose another --out"
         ) from error
-    finally:
-        for name, _ in made:
-            Path(name).unlink(missing_ok=True)
 
 
 def _print_json(value: dict[str, Any]) -> None:

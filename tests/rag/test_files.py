@@ -1,0 +1,36 @@
+"""Files that are written all together or not at all."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from rag.files import write_all
+
+
+def test_everything_is_written(tmp_path: Path) -> None:
+    """New files in new folders, replaced ones with the mode they had, deleted ones gone; nothing else is left."""
+    (tmp_path / "old").write_text("before")
+    (tmp_path / "old").chmod(0o750)
+    (tmp_path / "gone").write_text("x")
+    write_all(
+        {tmp_path / "old": b"after", tmp_path / "gone": None, tmp_path / "a" / "b" / "new": b"new"},
+        {tmp_path / "a" / "b" / "new": 0o755},
+    )
+    there = {str(path.relative_to(tmp_path)): path for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name: path.read_bytes() for name, path in there.items()} == {"old": b"after", "a/b/new": b"new"}
+    assert stat.S_IMODE(there["old"].stat().st_mode) == 0o750
+    assert stat.S_IMODE(there["a/b/new"].stat().st_mode) == 0o755
+
+
+def test_nothing_is_written_where_something_cannot_be(tmp_path: Path) -> None:
+    """A folder stands where a file should be: what was there stays, and no new folder is left behind."""
+    (tmp_path / "old").write_text("before")
+    (tmp_path / "blocked").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OSError, match="blocked"):
+        write_all({tmp_path / "old": b"after", tmp_path / "deep" / "new": b"n", tmp_path / "blocked": b"x"})
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "old").read_text() == "before"
