@@ -215,9 +215,8 @@ class _Run:
             return "the bound of tokens or money (max_total_tokens, max_usd) is reached"
         reply = _Reply(self.task, plan.ask.parser, self.warnings)
         finished, begun = await self._converse(plan, move, reply)
-        if finished.reason == "stop":
-            reply.finish()
-        elif finished.reason == "content_filter":
+        reply.finish(cut=finished.reason != "stop")
+        if finished.reason == "content_filter":
             self.warnings.append("the server's content filter ended the reply")
         self.task.ended(finished.reason)
         tokens = finished.completion_tokens or self._count(reply.text)
@@ -397,14 +396,14 @@ class _Reply:
         self._keep(self._parser.feed(event))
         return None
 
-    def finish(self) -> None:
-        """The reply ended by itself."""
-        self._keep(self._parser.finish())
+    def finish(self, *, cut: bool) -> None:
+        """The reply ended, by itself or because it was ``cut``."""
+        self._keep(self._parser.finish(cut=cut))
 
     def _keep(self, units: Sequence[Unit]) -> None:
         for unit in units:
             problem = self._task.keep(unit)
             if problem is None:
                 self.kept.append(unit)
-            else:
+            elif problem:
                 self._warnings.append(problem)

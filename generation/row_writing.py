@@ -90,7 +90,7 @@ class RowTask:
         if isinstance(row, str):
             return f"{brief.day}: a row was refused: {row}"
         if self.journal is not None:
-            self.journal.append(brief, row)
+            self.journal.keep(brief, row)
         self.rows[brief.slot] = row
         self.on_row(row)
         return None

@@ -75,7 +75,10 @@ class Task(Protocol):
         ...
 
     def keep(self, unit: Unit) -> str | None:
-        """Keep ``unit``, on disk before this returns where there is a journal; or say why it is refused."""
+        """Keep ``unit``, on disk before this returns where there is a journal; or say why it is refused.
+
+        An empty string for what is nothing new, and not worth a word.
+        """
         ...
 
     def ended(self, reason: str) -> None:

@@ -29,8 +29,8 @@ class UnitParser(Protocol):
         """Read ``piece``, any piece of the reply; return the units that are complete now, in order."""
         ...
 
-    def finish(self) -> list[Unit]:
-        """The units that are complete because the reply ended by itself."""
+    def finish(self, *, cut: bool) -> list[Unit]:
+        """The units that are complete although nothing follows: the reply ended by itself, or it was ``cut``."""
         ...
 
     @property
@@ -82,7 +82,7 @@ class JsonMembers:
                 units.extend(self._member(self._at - 1))
         return units
 
-    def finish(self) -> list[Unit]:
+    def finish(self, *, cut: bool) -> list[Unit]:  # noqa: ARG002  # it makes no difference here
         """None: a member that did not close is not whole, however the reply ended."""
         return []
 
@@ -148,8 +148,10 @@ class Lines:
         *lines, self._rest = (self._rest + piece).split("\n")
         return [unit for line in lines for unit in self._line(line + "\n")]
 
-    def finish(self) -> list[Unit]:
+    def finish(self, *, cut: bool) -> list[Unit]:
         """The last line needs no line break where the reply ended by itself."""
+        if cut:
+            return []
         rest, self._rest = self._rest, ""
         units = self._line(rest) if rest else []
         return units if self._fenced else [*units, *self._released()]

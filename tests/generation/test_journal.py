@@ -44,14 +44,14 @@ def test_a_file_cut_anywhere_gives_back_every_whole_line(
     whole = RowJournal(tmp_path / "whole.jsonl")
     whole.path.unlink(missing_ok=True)
     for brief in briefs[:5]:
-        whole.append(brief, row_of(brief))
+        whole.keep(brief, row_of(brief))
     data = whole.path.read_bytes()
     cut %= len(data) + 1
     journal = RowJournal(tmp_path / "cut.jsonl")
     journal.path.write_bytes(data[:cut])
     lines = [n for n, end in enumerate(_line_ends(data)) if end <= cut]
     assert journal.rows(briefs) == {briefs[n].slot: row_of(briefs[n]) for n in lines}
-    journal.append(briefs[7], row_of(briefs[7]))
+    journal.keep(briefs[7], row_of(briefs[7]))
     assert set(journal.rows(briefs)) == {*(briefs[n].slot for n in lines), briefs[7].slot}
 
 
@@ -64,8 +64,8 @@ def test_a_row_answers_only_what_was_asked(tmp_path: Path, briefs: list[Brief]) 
     """Another trend, pattern, format or evidence is another question; the last of several answers counts."""
     journal = RowJournal(tmp_path / "deep" / "j.jsonl")
     assert journal.rows(briefs) == {}
-    journal.append(briefs[0], row_of(briefs[0], "first"))
-    journal.append(briefs[0], row_of(briefs[0], "second"))
+    journal.keep(briefs[0], row_of(briefs[0], "first"))
+    journal.keep(briefs[0], row_of(briefs[0], "second"))
     assert journal.rows(briefs)[1].title == "second"
     changed = [
         replace(briefs[0], trend="other"),
