@@ -1,0 +1,497 @@
+r"""Unified diffs as models write them, read line by line into whole hunks; whatever the text, nothing raises.
+
+Prose and fences around, CRLF, quotes of every kind, wrong counts, wrong or no line numbers, lost spaces: a hunk
+is recognised by its structure, and its counts are only one witness among others. Read are::
+
+    FILES:                     the manifest: what the reply is going to change
+    - src/oven.py
+    diff --git a/src/oven.py b/src/oven.py
+    --- a/src/oven.py
+    +++ b/src/oven.py
+    @@ -10,3 +10,4 @@ def bake(bread):
+    ...
+    # END-OF-DIFF              without it, nobody knows that the reply was whole
+
+A hunk is whole when something follows it, when the reply ended by itself and the counts fit, or, in a reply
+that was cut, by its counts alone (``Hunk.proof``: the weakest, so who places the hunk looks closer). What
+comes after the last line break of a reply that was cut is never part of a hunk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import Literal
+
+from generation.diffs import DEV_NULL, CutHunk, EndOfDiff, Header, Hunk, Line, Manifest, Op, Proof, Tail
+from generation.units import Unit
+
+END_MARKER = "# END-OF-DIFF"
+FILES_MARKER = "FILES:"
+_FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
+_END = re.compile(r"\W*END[-_ ]OF[-_ ]DIFF\W*", re.IGNORECASE)
+_FILES = re.compile(r"\W*FILES\W*", re.IGNORECASE)
+_FILE_ITEM = re.compile(r"\s*[-*•]\s+(?P<name>\S.*)")
+_RANGE = re.compile(
+    r"@@+\s*[-\u2212\u2013](?P<old>\d+)(?:,(?P<olds>\d+))?\s+\+(?P<new>\d+)(?:,(?P<news>\d+))?\s*(?:@@)?(?P<heading>.*)"
+)
+_BARE = re.compile(r"@@(?:[\s.…]*@@)?(?P<heading>.*)")
+_EXTENDED = re.compile(
+    r"index |(?P<mode>old|new) mode (?P<bits>\d+)|(?P<made>new|deleted) file mode (?P<made_bits>\d+)"
+    r"|(?:dis)?similarity index |(?P<moved>rename|copy) (?P<end>from|to) (?P<name>.+)|Binary files |GIT binary patch"
+)
+_TIMESTAMP = re.compile(r"(\t.*|\s{2,}.*|\s+\d{4}-\d\d-\d\d.*)$")
+_QUOTES = str.maketrans("“”„‟″«»", '"' * 7)
+_ESCAPED = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
+_ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+
+
+def read_diff(text: str, *, cut: bool = False) -> list[Unit]:
+    r"""The units of ``text``: whole hunks, renames, a manifest, the end's mark. ``cut``: it was broken off.
+
+    >>> [str(unit.value) for unit in read_diff("--- a/x\n+++ b/x\n@@ -4 +4 @@\n-a\n+b\n@@ -9,2 +9,2 @@\n-c\n+", cut=True)]
+    ['x @@ -4,1']
+    """
+    units = DiffUnits()
+    return [*units.feed(text), *units.finish(cut=cut)]
+
+
+def is_diff_salvageable(diff: str) -> bool:
+    r"""Whether a diff that was cut off has anything in it that is whole.
+
+    >>> is_diff_salvageable("--- a/x\n+++ b/x\n@@ -4,2 +4,2 @@\n-a\n+b\n c\n@@ -9 +")
+    True
+    """
+    return any(isinstance(unit.value, Hunk | Header) for unit in read_diff(diff, cut=True))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Open:
+    """A hunk that has begun. ``old`` and ``new`` are how many lines its counts still promise, None: it has none."""
+
+    header: Header | None
+    old_start: int | None = None
+    new_start: int | None = None
+    heading: str = ""
+    old: int | None = None
+    new: int | None = None
+    crlf: bool = False
+    lines: list[Line] = field(default_factory=list)
+    loose: list[str] = field(default_factory=list)  # lines without a mark: blank context, or prose already
+    raw: list[str] = field(default_factory=list)
+
+    @property
+    def fits(self) -> bool:
+        return self.old == 0 and self.new == 0 and bool(self.lines)
+
+    def add(self, op: Op, text: str) -> None:
+        self.lines.append(Line(op=op, text=text))
+        if self.old is not None and op != "+":
+            self.old -= 1
+        if self.new is not None and op != "-":
+            self.new -= 1
+
+    def take_loose(self, *, all_of_them: bool) -> None:
+        """Make context of the loose lines: of all, or of so many blank ones as make the counts fit."""
+        count = len(self.loose)
+        if not all_of_them:
+            blank = list(takewhile(lambda line: not line.strip(), self.loose))
+            wanted = self.old if self.old == self.new else None
+            count = wanted if wanted is not None and 0 < wanted <= len(blank) else 0
+        for line in self.loose[:count]:
+            self.add(" ", line)
+        self.loose = []
+
+    def without_last_break(self) -> None:
+        """The file ends with the last line, without a line break."""
+        if self.lines:
+            self.lines[-1] = replace(self.lines[-1], text=self.lines[-1].text.rstrip("\r\n"))
+
+
+@dataclass(slots=True, kw_only=True)
+class _OpenHeader:
+    """A file's header that has begun."""
+
+    git_line: str = ""
+    old: str | None = None  # as written, prefix included
+    new: str | None = None
+    made: Literal["new", "deleted"] | None = None
+    move: Literal["rename", "copy"] | None = None
+    moved_from: str = ""
+    moved_to: str = ""
+    mode: str | None = None
+    raw: list[str] = field(default_factory=list)
+
+    def closed(self) -> Header | None:
+        """What it says; None if it names no file."""
+        old, new = _without_prefixes(self.old, self.new)
+        if self.move and self.moved_from and self.moved_to:
+            old, new = self.moved_from, self.moved_to
+        elif old is None and new is None:
+            old = new = _git_name(self.git_line)
+            if old is None:
+                return None
+        old = None if old == DEV_NULL or self.made == "new" else old
+        new = None if new == DEV_NULL or self.made == "deleted" else new
+        if old is None and new is None:
+            return None
+        return Header(old=old, new=new, move=self.move, mode=self.mode)
+
+    @property
+    def says_more(self) -> bool:
+        """Whether it changes something without a hunk: a move, a mode, an empty file."""
+        named = self.old is not None or self.new is not None
+        return bool(
+            self.move
+            or (self.mode and not self.made)
+            or (self.made == "new" and not named)
+            or self.made == "deleted"
+        )
+
+
+class DiffUnits:
+    """The parser of one reply. ``header`` is the file that hunks without a header of their own belong to."""
+
+    def __init__(self, header: Header | None = None) -> None:
+        self._file = header
+        self._pieces: list[str] = []
+        self._rest = ""
+        self._held: list[str] = []  # "--- x", "+++ y": a header, or lines of a hunk that look like one
+        self._head: _OpenHeader | None = None
+        self._hunk: _Open | None = None
+        self._listed: list[str] | None = None  # the manifest's files while it is read
+        self._begun = False
+        self._tail: list[str] | None = [] if header else None  # lines before the first header
+        self._units: list[Unit] = []
+
+    def feed(self, piece: str) -> list[Unit]:
+        """Read ``piece``; return what is whole now, in order."""
+        self._pieces.append(piece)
+        *lines, self._rest = (self._rest + piece).split("\n")
+        for line in lines:
+            self._line(line + "\n")
+        return self._taken()
+
+    def finish(self, *, cut: bool) -> list[Unit]:
+        """What is whole although nothing follows it: the reply ended by itself, or it was ``cut``."""
+        if cut and self._tail:
+            self._close_tail()
+        if not cut:
+            rest, self._rest = self._rest, ""
+            if rest:
+                self._line(rest + "\n")
+            self._release()
+            self._close_tail()
+            self._close("ended")
+        elif self._hunk and not self._held and not self._head:
+            self._close_cut()
+        return self._taken()
+
+    @property
+    def text(self) -> str:
+        """All that was read."""
+        return "".join(self._pieces)
+
+    @property
+    def cut(self) -> str:
+        """The text of what has begun and is not whole."""
+        unfinished = self.cut_hunk
+        return unfinished.text if unfinished else ""
+
+    @property
+    def cut_hunk(self) -> CutHunk | None:
+        """The hunk, or the file's header, that has begun and is not whole."""
+        if self._hunk:
+            raw = "".join([*self._hunk.raw, *self._held, self._rest])
+            return CutHunk(header=self._hunk.header, old_start=self._hunk.old_start, text=raw)
+        if self._head or self._held:
+            head = self._head or _OpenHeader()
+            raw = "".join([*head.raw, *self._held, self._rest])
+            return CutHunk(header=head.closed(), old_start=None, text=raw)
+        if self._begun and self._rest[:1] in {"@", "d", "-"}:
+            file = self._file if self._rest[0] == "@" else None
+            return CutHunk(header=file, old_start=None, text=self._rest)
+        return None
+
+    def _taken(self) -> list[Unit]:
+        units, self._units = self._units, []
+        return units
+
+    def _line(self, line: str) -> None:
+        text = line.rstrip("\r\n")
+        if self._held:
+            if self._is_header_so_far(text):
+                return
+            self._release()
+        if self._hunk:
+            self._hunk_line(line, text)
+        elif self._head:
+            self._head_line(line, text)
+        else:
+            self._outer_line(line, text)
+
+    def _is_header_so_far(self, text: str) -> bool:
+        """Whether the held lines and ``text`` go on as a header; one that is certain is opened."""
+        if len(self._held) == 1:
+            if not text.startswith("+++ "):
+                return False
+            self._held.append(text + "\n")
+            if self._hunk is None or self._hunk.fits:
+                self._open_held()
+            return True
+        if text.startswith("@@"):
+            self._open_held()
+        return False
+
+    def _open_held(self) -> None:
+        held, self._held = self._held, []
+        self._close("followed")
+        self._head = _OpenHeader(old=_name(held[0][4:]), new=_name(held[1][4:]), raw=held)
+
+    def _release(self) -> None:
+        """What was held back was no header."""
+        held, self._held = self._held, []
+        for line in held:
+            if self._hunk:
+                self._body(line)
+
+    def _hunk_line(self, line: str, text: str) -> None:
+        hunk = self._hunk
+        assert hunk is not None
+        if text.startswith("--- "):
+            self._held = [line]
+        elif text == "-- " and hunk.fits:  # the signature of a mailed patch
+            self._close("followed")
+        elif text[:1] in {" ", "+", "-", "\\"}:
+            self._body(line)
+        elif text.startswith(("@@", "diff --git ")) or _FENCE.fullmatch(text) or _END.fullmatch(text):
+            self._close("followed")
+            self._outer_line(line, text)
+        elif hunk.fits and text.strip():
+            self._close("followed")
+        else:
+            hunk.loose.append(line)
+            hunk.raw.append(line)
+            if hunk.old is not None and any(map(str.strip, hunk.loose)) and len(hunk.loose) > hunk.old:
+                self._close("followed")
+
+    def _body(self, line: str) -> None:
+        """A line that is marked as part of the hunk."""
+        hunk = self._hunk
+        assert hunk is not None
+        if any(line.strip() for line in hunk.loose) and hunk.old is None:
+            self._close("followed")  # without counts, what has no mark is prose
+            return
+        hunk.raw.append(line)
+        hunk.take_loose(all_of_them=True)
+        if hunk.crlf and line.endswith("\r\n"):
+            line = line[:-2] + "\n"
+        match line[0]:
+            case "\\":
+                hunk.without_last_break()
+            case " " | "+" | "-" as op:
+                hunk.add(op, line[1:])
+
+    def _head_line(self, line: str, text: str) -> None:
+        head = self._head
+        assert head is not None
+        if text.startswith("@@"):
+            self._close("followed", hunks_follow=True)
+            self._outer_line(line, text)
+        elif text.startswith(("--- ", "+++ ")) and not (text.startswith("--- ") and head.new is not None):
+            setattr(head, "old" if text.startswith("--- ") else "new", _name(text[4:]))
+            head.raw.append(line)
+        elif found := _EXTENDED.match(text):
+            self._extended(head, found)
+            head.raw.append(line)
+        else:
+            self._close("followed")
+            self._outer_line(line, text)
+
+    @staticmethod
+    def _extended(head: _OpenHeader, found: re.Match[str]) -> None:
+        if found["mode"] == "new":
+            head.mode = found["bits"]
+        elif found["made"]:
+            head.made = "new" if found["made"] == "new" else "deleted"
+            head.mode = found["made_bits"] if head.made == "new" else None
+        elif found["moved"]:
+            head.move = "rename" if found["moved"] == "rename" else "copy"
+            if found["end"] == "from":
+                head.moved_from = _name(found["name"])
+            else:
+                head.moved_to = _name(found["name"])
+
+    def _outer_line(self, line: str, text: str) -> None:
+        """A line outside of hunks and headers."""
+        if self._tail is not None:
+            self._tail_line(line, text)
+        if self._listed is not None and self._is_listed(text):
+            return
+        if text.startswith("diff --git "):
+            self._begun = True
+            self._head = _OpenHeader(git_line=text.removeprefix("diff --git "), raw=[line])
+        elif text.startswith("--- "):
+            self._held = [line]
+        elif text.startswith("@@"):
+            self._begun = True
+            self._hunk = _opened(text, self._file, crlf=line.endswith("\r\n"))
+            self._hunk.raw.append(line)
+        elif _END.fullmatch(text):
+            self._units.append(Unit(key=END_MARKER, value=EndOfDiff(), text=line))
+        elif not self._begun and _FILES.fullmatch(text):
+            self._listed = []
+
+    def _tail_line(self, line: str, text: str) -> None:
+        assert self._tail is not None
+        if text[:1] in {" ", "+", "-"} and not text.startswith("--- "):
+            self._tail.append(line)
+        elif text.startswith(("@@", "diff --git ", "--- ")) or _END.fullmatch(text):
+            self._close_tail()
+
+    def _is_listed(self, text: str) -> bool:
+        """Whether ``text`` is one more line of the manifest; otherwise that is closed."""
+        assert self._listed is not None
+        if item := _FILE_ITEM.fullmatch(text):
+            self._listed.append(_listed_name(item["name"]))
+        elif text.strip() or self._listed:
+            self._close_manifest()
+        return item is not None
+
+    def _close_tail(self) -> None:
+        if self._tail:
+            text = "".join(self._tail)
+            self._units.append(Unit(key="tail", value=Tail(text), text=text))
+        self._tail = None
+
+    def _close_manifest(self) -> None:
+        if self._listed:
+            text = "\n".join([FILES_MARKER, *(f"- {path}" for path in self._listed), ""])
+            self._units.append(Unit(key=FILES_MARKER, value=Manifest(paths=tuple(self._listed)), text=text))
+        self._listed = None
+
+    def _close(self, proof: Proof, *, hunks_follow: bool = False) -> None:
+        """Something follows, or the reply ended: what is open is whole, or will never be."""
+        if self._listed is not None and proof == "ended":
+            self._close_manifest()
+        if head := self._head:
+            self._head = None
+            self._begun = True
+            self._file = head.closed()
+            alone = head.says_more and not (hunks_follow and head.made)
+            if self._file and alone:
+                self._emit(self._file, str(self._file.path), head.raw)
+        if hunk := self._hunk:
+            hunk.take_loose(all_of_them=False)
+            if hunk.fits or proof == "followed":
+                self._hunk = None
+                self._emit_hunk(hunk, proof)
+
+    def _close_cut(self) -> None:
+        """The reply was cut in a hunk, or right after it."""
+        hunk = self._hunk
+        assert hunk is not None
+        is_last = not hunk.loose and (not self._rest or self._rest[0] in "\\\r")
+        if not hunk.fits:
+            hunk.take_loose(all_of_them=False)
+        if not hunk.fits or (self._rest and self._rest[0] in " +-"):
+            return  # what comes after the last line break shows that the counts are not true
+        is_followed = bool(self._rest) and self._rest[0] not in "\\\r"
+        self._hunk = None
+        self._emit_hunk(hunk, "followed" if is_followed else "counted", file_may_end_here=is_last)
+
+    def _emit_hunk(self, hunk: _Open, proof: Proof, *, file_may_end_here: bool = False) -> None:
+        if not hunk.lines or not any(line.op != " " for line in hunk.lines):
+            return
+        header = hunk.header or Header(old=None, new=None)
+        value = Hunk(
+            header=header,
+            old_start=hunk.old_start,
+            new_start=hunk.new_start,
+            heading=hunk.heading,
+            lines=tuple(hunk.lines),
+            fits=hunk.fits,
+            proof=proof,
+            file_may_end_here=file_may_end_here,
+        )
+        self._emit(value, str(value), hunk.raw)
+
+    def _emit(self, value: Hunk | Header, key: str, raw: Sequence[str]) -> None:
+        self._units.append(Unit(key=key, value=value, text="".join(raw)))
+
+
+def _opened(text: str, header: Header | None, *, crlf: bool) -> _Open:
+    """The hunk that ``text``, a line that begins with ``@@``, opens."""
+    if found := _RANGE.fullmatch(text):
+        counts = [int(found[name]) if found[name] else 1 for name in ("olds", "news")]
+        return _Open(
+            header=header,
+            old_start=int(found["old"]),
+            new_start=int(found["new"]),
+            heading=found["heading"].strip(),
+            old=counts[0],
+            new=counts[1],
+            crlf=crlf,
+        )
+    bare = _BARE.fullmatch(text)
+    return _Open(header=header, heading=bare["heading"].strip(" @") if bare else "", crlf=crlf)
+
+
+def _name(text: str) -> str:
+    r"""A path as a header writes it: without timestamp, quotes undone.
+
+    >>> _name('“a/caf\\303\\251.py”\t2026-11-24')
+    'a/café.py'
+    """
+    text = text.translate(_QUOTES).strip()
+    if text.startswith('"') and (end := text.rfind('"')) > 0:
+        raw = text[1:end].encode("utf-8", "surrogateescape")
+        return _ESCAPED.sub(_unescaped, raw).decode("utf-8", "surrogateescape")
+    return _TIMESTAMP.sub("", text).strip("`* ")
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    escape = found[1]
+    return bytes([int(escape, 8) & 0xFF]) if len(escape) == 3 else _ESCAPES.get(escape, escape)  # noqa: PLR2004  # octal
+
+
+def _listed_name(text: str) -> str:
+    """A path of the manifest, without what is said about it.
+
+    >>> _listed_name("`src/oven.py` (new)")
+    'src/oven.py'
+    """
+    return _name(re.sub(r"\s+[(\[—–:-].*$", "", text)).strip("`*,. ")
+
+
+def _without_prefixes(old: str | None, new: str | None) -> tuple[str | None, str | None]:
+    """Both paths without ``a/`` and ``b/``, where both have theirs."""
+    if old is None or new is None:
+        old, new = old or new, new or old
+    if old is None or new is None:
+        return None, None
+    has_old = old.startswith("a/") or old == DEV_NULL
+    has_new = new.startswith(("b/", "a/")) or new == DEV_NULL
+    if has_old and has_new:
+        old, new = (name if name == DEV_NULL else name[2:] for name in (old, new))
+    return old, new
+
+
+def _git_name(text: str) -> str | None:
+    """The path in ``a/x b/x``, the rest of a ``diff --git`` line where both are the same.
+
+    >>> _git_name("a/my oven.py b/my oven.py")
+    'my oven.py'
+    """
+    text = text.translate(_QUOTES).strip()
+    if text.startswith('"'):
+        name = _name(text[: text.find('"', 1) + 1])
+        return name.removeprefix("a/")
+    half = len(text) // 2
+    old, new = text[:half], text[half + 1 :]
+    if text[half : half + 1] == " " and old[:2] == "a/" and new[:2] == "b/" and old[2:] == new[2:]:
+        return old[2:]
+    words = text.split()
+    return words[-1].removeprefix("b/") if len(words) == 2 else None  # noqa: PLR2004  # two names

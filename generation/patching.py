@@ -1,0 +1,298 @@
+"""Whole hunks onto the files they are for, and out again as a diff that git applies.
+
+Nothing is written here: a ``Patch`` reads files and holds what they become. A new or a deleted file is whole or
+absent; an unsafe path is refused before anything is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import chain
+from typing import Literal
+
+from generation.diff_reading import read_diff
+from generation.diffs import Header, Hunk, header_text
+from generation.placing import FileText, Placed, render, split_lines
+from rag.errors import BadInput
+
+Read = Callable[[str], bytes | None]
+_MODES = {"100644", "100755"}
+_KEPT = Placed(outcome="kept")
+
+
+class Unreadable(BadInput):
+    """A file that is not to be read or changed; the message says why."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PatchedFile:
+    """A file of a patch: its bytes before (None: there is none), and its text as it becomes.
+
+    ``source`` is the path that it was moved or copied from.
+    """
+
+    path: str
+    before: bytes | None
+    text: FileText
+    source: str | None = None
+    move: Literal["rename", "copy"] | None = None
+    mode: str | None = None
+    is_deleted: bool = False
+    kept: list[Hunk | Header] = field(default_factory=list)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the patch creates it."""
+        return self.before is None and self.move is None
+
+    @property
+    def after(self) -> bytes | None:
+        """Its bytes after the patch; None where it is deleted."""
+        return None if self.is_deleted else "".join(self.text.lines).encode("utf-8", "surrogateescape")
+
+    def __str__(self) -> str:
+        """Its part of the diff, as git writes it."""
+        old = None if self.is_new else self.source or self.path
+        header = Header(old=old, new=None if self.is_deleted else self.path, move=self.move, mode=self.mode)
+        hunks = render(self.text)
+        if not (hunks or self.move or self.mode or self.is_new or self.is_deleted):
+            return ""
+        return header_text(header, names=bool(hunks)) + hunks
+
+
+@dataclass(slots=True)
+class Patch:
+    """What whole hunks make of the files that ``read`` knows.
+
+    ``read`` gives a file's bytes, None where there is no such file, and raises ``Unreadable`` for one that is
+    not to be touched. ``known`` are the paths there are, for a better word about one that is not.
+    """
+
+    read: Read
+    known: Sequence[str] = ()
+    files: dict[str, PatchedFile] = field(default_factory=dict)
+    _moved: dict[str, str] = field(default_factory=dict)
+
+    def add(self, value: Hunk | Header) -> Placed:
+        """Take in a hunk, or a header that changes something by itself; or say why not."""
+        header = value.header if isinstance(value, Hunk) else value
+        if not header.path:
+            return _refused("it does not say which file it is for")
+        for path in {header.old, header.new} - {None}:
+            if problem := unsafe_path(path or ""):
+                return _refused(problem)
+        if header.mode and header.mode not in _MODES:
+            return _refused(f"mode {header.mode}: only plain files are written, no links")
+        try:
+            placed = self._hunk(value) if isinstance(value, Hunk) else self._alone(value)
+        except Unreadable as error:
+            return _refused(str(error))
+        if placed.outcome == "kept":
+            self.files[self._path(header)].kept.append(value)
+        return placed
+
+    def diff(self) -> str:
+        """The whole as a unified diff."""
+        return "".join(map(str, self.files.values()))
+
+    def without(self, paths: Sequence[str]) -> Patch:
+        """The same without what it makes of ``paths``."""
+        return Patch(
+            self.read, self.known, {path: file for path, file in self.files.items() if path not in paths}
+        )
+
+    def before(self) -> dict[str, bytes | None]:
+        """The bytes, before it, of each file that it reads or writes."""
+        files = {file.path: file.before for file in self.files.values() if not file.move}
+        for file in self.files.values():
+            if file.move and file.source:
+                files.setdefault(file.source, file.before)
+                files.setdefault(file.path, None)
+        return files
+
+    def after(self) -> dict[str, bytes | None]:
+        """The bytes, after it, of each file that it changes; None for one that is gone."""
+        files: dict[str, bytes | None] = {}
+        for file in self.files.values():
+            if not str(file):
+                continue
+            files[file.path] = file.after
+            if file.move == "rename" and file.source:
+                files.setdefault(file.source, None)
+        return files
+
+    def _hunk(self, hunk: Hunk) -> Placed:
+        header = hunk.header
+        path = self._path(header)
+        file = self.files.get(path)
+        if file is None:
+            before = self.read(path)
+            creates = not hunk.old_lines and (header.old is None or before is None)
+            if before is None and not creates:
+                return _refused(self._unknown(path))
+            file = PatchedFile(path=path, before=before, text=FileText(_lines(before)), mode=None)
+        elif file.is_deleted:
+            return Placed(outcome="repeat") if header.new is None else _refused("the file is deleted")
+        if not _is_text(hunk.new_lines):
+            return _refused("it is not text")
+        if header.new is None:
+            placed = self._deletion(file, hunk)
+        elif header.old is None or (file.before is None and not file.text.lines):
+            placed = self._creation(file, hunk)
+        else:
+            placed = file.text.place(hunk)
+        if placed.outcome == "kept":
+            self.files[path] = file
+            if header.mode and not file.is_new:
+                file.mode = header.mode
+        return placed
+
+    def _path(self, header: Header) -> str:
+        """The file that a header is about: of two names without a move, models write one that is not there."""
+        path = self._moved.get(header.path, header.path)
+        if (
+            header.old
+            and header.new
+            and header.old != header.new
+            and not header.move
+            and path not in self.files
+        ):
+            return header.old if self.read(path) is None else path
+        return path
+
+    def _creation(self, file: PatchedFile, hunk: Hunk) -> Placed:
+        lines = hunk.new_lines
+        if file.before is not None:
+            return (
+                Placed(outcome="repeat") if file.kept else _refused("it is to be created, and exists already")
+            )
+        if file.text.lines:  # created already: the same again, or a part that follows
+            again = file.text.lines[: len(lines)] == lines
+            return Placed(outcome="repeat") if again else file.text.place(hunk)
+        if hunk.old_lines:
+            return _refused("it is to be created, and the hunk has lines that would have to be there")
+        if (hunk.new_start or 1) > 1:
+            return _refused(f"it begins with line {hunk.new_start}, and the lines before it are missing")
+        if hunk.file_may_end_here:
+            return Placed(outcome="unproven")
+        file.text.create(lines)
+        file.mode = hunk.header.mode
+        return _KEPT
+
+    def _deletion(self, file: PatchedFile, hunk: Hunk) -> Placed:
+        there = [line.rstrip() for line in file.text.base or []]
+        if file.kept or any(line.op != "-" for line in hunk.lines):
+            return _refused("a file is deleted as a whole, or not at all")
+        if [line.rstrip() for line in hunk.old_lines] != there:
+            return _refused(
+                f"the file has {len(there)} lines, and not these {len(hunk.old_lines)}: it is deleted as a whole"
+            )
+        file.is_deleted = True
+        file.text.create([])
+        return _KEPT
+
+    def _alone(self, header: Header) -> Placed:
+        """A header that changes something without a hunk."""
+        old, new = header.old, header.new
+        if header.move:
+            return self._move(header)
+        file = self.files.get(header.path)
+        if file is not None and (file.is_deleted, file.mode) == (new is None, header.mode):
+            return Placed(outcome="repeat")
+        if file is None:
+            before = self.read(header.path)
+            file = PatchedFile(path=header.path, before=before, text=FileText(_lines(before)))
+        if old is None:
+            if file.before is not None or file.kept:
+                return _refused("it is to be created, and exists already")
+        elif file.before is None:
+            return _refused(self._unknown(header.path))
+        if new is None:
+            if file.kept:
+                return _refused("a file is deleted as a whole, or not at all")
+            file.is_deleted = True
+            file.text.create([])
+        file.mode = header.mode
+        self.files[header.path] = file
+        return _KEPT
+
+    def _move(self, header: Header) -> Placed:
+        old, new = header.old or "", header.new or ""
+        if new in self.files:
+            same = (self.files[new].source, self.files[new].move) == (old, header.move)
+            return Placed(outcome="repeat") if same else _refused(f"{new} is changed already")
+        before = self.read(old)
+        if before is None:
+            return _refused(self._unknown(old))
+        if self.read(new) is not None:
+            return _refused(f"{old} would become {new}, which exists already")
+        if old in self.files:
+            return _refused(f"{old} is changed already, and is to become {new}")
+        self.files[new] = PatchedFile(
+            path=new,
+            before=before,
+            text=FileText(_lines(before)),
+            source=old,
+            move=header.move,
+            mode=header.mode,
+        )
+        if header.move == "rename":
+            self._moved[old] = new
+        return _KEPT
+
+    def _unknown(self, path: str) -> str:
+        near = get_close_matches(path, self.known, n=1)
+        return f"there is no {path}" + (f"; did you mean {near[0]}" if near else "")
+
+
+def salvaged(reply: str, read: Read, *, cut: bool) -> Patch:
+    """A patch of all that is whole in ``reply`` and fits the files; ``cut``: the reply was broken off."""
+    patch = Patch(read)
+    for unit in read_diff(reply, cut=cut):
+        if isinstance(unit.value, Hunk | Header):
+            patch.add(unit.value)
+    return patch
+
+
+def unsafe_path(path: str) -> str | None:
+    """Why ``path`` may not be touched, whatever there is: it leaves the repository, or is git's own (law 7).
+
+    >>> unsafe_path("src/../../etc/passwd")
+    'src/../../etc/passwd leaves the repository: paths are relative to it, without ..'
+    """
+    parts = path.split("/")
+    if path.startswith(("/", "~")) or ".." in parts or re.match(r"[A-Za-z]:", path) or "\\" in path:
+        return f"{path} leaves the repository: paths are relative to it, without .."
+    if any(part in {"", "."} for part in parts):
+        return f"{path} is no path of a file"
+    if any(re.fullmatch(r"\.git|git~\d+", part.rstrip(". ").casefold()) for part in parts):
+        return f"{path} is git's own: it is never changed"
+    if not _is_text([path]) or any(ord(char) < ord(" ") for char in path):
+        return f"{path!r} has characters that no path here may have"
+    return None
+
+
+def _refused(reason: str) -> Placed:
+    return Placed(outcome="refused", reason=reason)
+
+
+def _lines(content: bytes | None) -> list[str] | None:
+    """A file's lines, odd bytes and all."""
+    if content is None:
+        return None
+    if b"\0" in content:
+        raise Unreadable("it is a binary file: only text is changed")
+    text = content.decode("utf-8", "surrogateescape")
+    return split_lines(text) if text else []
+
+
+def _is_text(lines: Sequence[str]) -> bool:
+    """Whether every line can be written."""
+    try:
+        "".join(lines).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in chain.from_iterable(lines)
