@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import product, takewhile
 from typing import Literal
 
 from generation.diffs import Hunk, Line, with_break
@@ -120,11 +120,10 @@ class FileText:
         if self._rows and (self.base is None or self._edits):
             views.append((self.lines, False))
         places: list[int] = []
-        for lines, is_base in views:
-            expected = (
-                None if hunk.old_start is None else hunk.old_start - 1 + (self._drift if is_base else 0)
-            )
-            for level, variant, found in _candidates(hunk, lines):
+        for find, (lines, is_base) in product((_alike, _less_alike), views):
+            drift = self._drift if is_base else 0
+            expected = None if hunk.old_start is None else hunk.old_start - 1 + drift
+            for level, variant, found in find(hunk, lines):
                 chosen = _chosen(found, expected)
                 if chosen is None:
                     places = places or [_first(one.rows) + 1 for one in found]
@@ -288,29 +287,38 @@ _LEVELS: tuple[tuple[str, _Key], ...] = (
 )
 
 
-def _candidates(hunk: Hunk, lines: Sequence[str]) -> Iterator[tuple[str, Hunk, list[_Found]]]:
-    """The places for ``hunk`` in ``lines``, from the strictest way to compare to the loosest.
+def _alike(hunk: Hunk, lines: Sequence[str]) -> Iterator[tuple[str, Hunk, list[_Found]]]:
+    """The places in ``lines`` where those of ``hunk`` stand, but for spaces and marks, the strictest first.
 
-    For each level that has any: what differs, the hunk as it is compared, and its places.
+    For each way to compare that finds any: what differs, the hunk as it is compared, and its places.
     """
-    variants = [hunk]
-    trimmed = _without_outer_blanks(hunk)
-    if trimmed is not hunk and trimmed.old_lines:
-        variants.append(trimmed)
+    variants = _variants(hunk)
     for level, key in _LEVELS:
         keyed = [key(line) for line in lines]
         for variant in variants:
             old = [key(line) for line in variant.old_lines]
             if starts := _starts(old, keyed):
                 yield level, variant, [_Found(rows=tuple(range(at, at + len(old)))) for at in starts]
+
+
+def _less_alike(hunk: Hunk, lines: Sequence[str]) -> Iterator[tuple[str, Hunk, list[_Found]]]:
+    """The same where blank lines, indentation or context differ."""
     if not any(_WORD.search(line) for line in hunk.old_lines):
         return
+    variants = _variants(hunk)
+    trimmed = variants[-1]
     for variant in _without_invented_context(trimmed, lines):
         if skipping := _skipping_blanks(variant, lines):
             yield "blank lines are" if variant is trimmed else "some context lines are", variant, skipping
     for variant in variants:
         if shifted := _shifted(variant, lines):
             yield "indentation is", variant, shifted
+
+
+def _variants(hunk: Hunk) -> list[Hunk]:
+    """``hunk``, and ``hunk`` without blank context lines at its ends: models add and lose them."""
+    trimmed = _without_outer_blanks(hunk)
+    return [hunk, trimmed] if trimmed is not hunk and trimmed.old_lines else [hunk]
 
 
 def _starts(old: Sequence[str], lines: Sequence[str]) -> list[int]:
@@ -326,7 +334,6 @@ def _starts(old: Sequence[str], lines: Sequence[str]) -> list[int]:
 
 
 def _without_outer_blanks(hunk: Hunk) -> Hunk:
-    """``hunk`` without blank context lines at its ends: models add and lose them."""
     lines = list(hunk.lines)
     while lines and lines[-1].op == " " and not lines[-1].text.strip():
         lines.pop()

@@ -361,6 +361,33 @@ def test_published_samples_are_read_to_their_last_hunk(name: str, hunks: int) ->
     assert all((one.header if isinstance(one, Hunk) else one).path for one in found)
 
 
+BAKERY = (GOLDEN / "written" / "before.txt").read_text(encoding="utf-8")
+WHOLE = (GOLDEN / "written" / "after.txt").read_text(encoding="utf-8")
+CUT = WHOLE.replace("< 19", "< 18").replace("Good evening", "Good night")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (GOLDEN / "written").glob("[a-z]*.md")))
+def test_every_way_to_write_a_diff_gives_the_same_file(name: str) -> None:
+    """Replies with the defects that models' diffs have, each in a file of its own; those cut lack the last hunk."""
+    reply = (GOLDEN / "written" / f"{name}.md").read_bytes().decode()
+    cut = name.startswith("cut")
+    patch = salvaged(reply, reader({"bakery.py": BAKERY}), cut=cut)
+    assert result(patch, "bakery.py") == (CUT if cut else WHOLE)
+    assert judged(patch).accepted
+
+
+@pytest.mark.parametrize("name", ["aider-useragent-httpx", "aider-useragent-requests"])
+def test_real_replies(name: str) -> None:
+    """A model's own words around its diff, and hunks without numbers: the new file is what it wrote."""
+    reply = (GOLDEN / "replies" / f"{name}.md").read_text(encoding="utf-8")
+    patch = salvaged(reply, reader({}), cut=False)
+    written = [
+        line[1:] + "\n" for line in reply.splitlines() if line[:1] == "+" and not line.startswith("+++")
+    ]
+    assert result(patch, "useragent.py") == "".join(written)
+    assert judged(patch).accepted
+
+
 def test_render_of_nothing_is_nothing() -> None:
     """A file without changes has no hunks."""
     assert render(FileText(["a\n"])) == ""
