@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from generation.focusing import create_focused_prompt
 from generation.learned import Costs
 from generation.model import Message
 from generation.moves import Move
@@ -50,7 +51,10 @@ class TextTask:
         return [] if self._whole and self.lines else [str(len(self.lines) + 1)]
 
     def ask(self, keys: Sequence[str], move: Move, *, save_tokens: int) -> Ask:
-        """The messages; and, once something was cut, what is written, what was cut, and where to go on."""
+        """The messages; and, once something was cut, what is written, what was cut, and where to go on.
+
+        What gives way: what was cut, then what is written, then of the messages what is not essential.
+        """
         parts: list[Section] = []
         (line,) = keys
         self._keys, self._kept, self._cut = [], 0, self._cut or bool(move.cut_unit)
@@ -69,16 +73,30 @@ class TextTask:
             parts.append(Section(name="cut", role="user", text=text, items=(move.cut_unit,), priority=1))
         if move.strategy != "first":
             parts.append(Section(name="go on", role="user", text=_go_on(line, short=move.essentials_only)))
-        staying, left, _ = leave_out(parts, save_tokens, self.counter)
+        staying, left, still = leave_out(parts, save_tokens, self.counter)
+        chat = tuple(self.messages)
+        if move.essentials_only or still > 0:
+            chat, gone = self._focused()
+            left += [f"prompt: {gone} tokens left out"] if gone else []
         return Ask(
             keys=(line,),
             purpose=f"{self.name} from line {line}",
-            chat=tuple(self.messages),
+            chat=chat,
             sections=tuple(staying),
             parser=self.parser(int(line), move.strategy != "first"),
             temperature=self.temperature,
             left_out=tuple(left),
         )
+
+    def _focused(self) -> tuple[tuple[Message, ...], int]:
+        """The messages with their essentials only, and the tokens that are gone."""
+        focused = tuple(replace(one, content=create_focused_prompt(one.content)) for one in self.messages)
+        gone = sum(
+            self.counter.count(whole.content) - self.counter.count(part.content)
+            for whole, part in zip(self.messages, focused, strict=True)
+            if whole != part
+        )
+        return (focused, gone) if gone > 0 else (tuple(self.messages), 0)
 
     def content_tokens(self, units: int, costs: Costs) -> int:  # noqa: ARG002  # nobody knows how many lines
         """The cap of the first call, or what whole texts were seen to take where that is more."""

@@ -1,6 +1,6 @@
-"""Hookline: transcripts in, a sourced content calendar out.
+"""Hookline: transcripts in, a sourced content calendar out; a request and a repository in, a diff out.
 
->>> from hookline import generate_calendar, content_for_trends, call_model
+>>> from hookline import generate_calendar, content_for_trends, call_model, codegen
 """
 
 from __future__ import annotations
@@ -8,10 +8,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hookline.api import call_model, content_for_trends, generate_calendar, write_text
+    from hookline.api import (
+        call_model,
+        codegen,
+        content_for_trends,
+        create_focused_prompt,
+        generate_calendar,
+        is_diff_salvageable,
+        write_text,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "call_model", "content_for_trends", "generate_calendar", "write_text"]
+__all__ = [
+    "__version__",
+    "call_model",
+    "codegen",
+    "content_for_trends",
+    "create_focused_prompt",
+    "generate_calendar",
+    "is_diff_salvageable",
+    "write_text",
+]
 
 
 def __getattr__(name: str) -> Any:

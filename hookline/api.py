@@ -12,9 +12,14 @@ from typing import Any, TypeVar
 
 from generation.calendars import Calendar, draft_calendar, write_calendar
 from generation.call import Call, Outcome, complete
+from generation.codegen import Codegen, CodegenJournal, new_token, write_diff
+from generation.diff_reading import is_diff_salvageable
+from generation.diffs import Header, Hunk
+from generation.focusing import create_focused_prompt
 from generation.model import Message
 from generation.patterns import measure
 from generation.planning import days_of, parse_month, plan
+from generation.repository import Repository
 from generation.rows import CalendarRow
 from generation.texts import TextTask
 from generation.trends import Trend, read_trends, trends_from
@@ -23,9 +28,19 @@ from hookline.settings import Settings, load_settings
 from rag.errors import BadInput, ModelFailure
 from rag.packing import Packed
 
+__all__ = [
+    "call_model",
+    "codegen",
+    "content_for_trends",
+    "create_focused_prompt",
+    "generate_calendar",
+    "is_diff_salvageable",
+    "write_text",
+]
 Trends = Path | str | Iterable[str | Mapping[str, Any] | Trend]
 _Result = TypeVar("_Result")
 _log = logging.getLogger("hookline")
+_NO_MODEL = "no model to call: set OPENAI_API_KEY, or --base-url and --model of a server"
 
 
 def generate_calendar(
@@ -157,7 +172,7 @@ async def write_text(
     settings = settings or load_settings()
     model = wiring.chat_model(settings)
     if model is None:
-        raise BadInput("no model to call: set OPENAI_API_KEY, or --base-url and --model of a server")
+        raise BadInput(_NO_MODEL)
     wiring.log_calls(settings)
     messages = [Message(role="user", content=prompt)] if isinstance(prompt, str) else list(prompt)
     if not any(message.content.strip() for message in messages):
@@ -178,6 +193,73 @@ async def write_text(
         on_call=on_call,
     )
     return task.text, outcome
+
+
+async def codegen(
+    request: str | None,
+    repo: Path | str,
+    *,
+    files: Sequence[str] = (),
+    resume: str | None = None,
+    settings: Settings | None = None,
+    max_retries: int | None = None,
+    on_call: Callable[[Call], None] = lambda _: None,
+    on_hunk: Callable[[Hunk | Header], None] = lambda _: None,
+) -> Codegen:
+    """A diff that does what ``request`` asks for in the git repository ``repo``, and that git applies.
+
+    ``files`` are the paths that it is about, relative to ``repo``; without any they are searched for.
+    ``resume`` is the ``resume_token`` of an earlier result, which is gone on with; ``request`` may then be
+    None. Whatever happens to the replies, whole hunks are kept, and the result says what is missing. Nothing
+    in ``repo`` is changed. Raises ``BadInput`` for what cannot be used, and ``ModelFailure`` if the server
+    could not be reached at all.
+    """
+    settings = settings or load_settings()
+    repository = Repository(Path(repo))
+    token = new_token() if resume is None else resume
+    journal = wiring.codegen_journal(settings, token)
+    asked = _resumed(journal, token, request, repository, files) if resume is not None else None
+    if asked is None and not (request or "").strip():
+        raise BadInput("the request is empty: say what to change")
+    model = wiring.chat_model(settings)
+    if model is None:
+        raise BadInput(_NO_MODEL)
+    wiring.log_calls(settings)
+    return await write_diff(
+        asked["request"] if asked else request or "",
+        repository,
+        files=asked["files"] if asked else files,
+        model=model,
+        counter=wiring.counter(settings),
+        journal=journal,
+        token=token,
+        context_tokens=settings.codegen_context_tokens,
+        cap_tokens=settings.codegen_max_tokens,
+        memory=wiring.memory(settings),
+        bounds=wiring.bounds(settings),
+        retry=wiring.retry(settings),
+        max_retries=settings.max_retries if max_retries is None else max_retries,
+        on_call=on_call,
+        on_hunk=on_hunk,
+    )
+
+
+def _resumed(
+    journal: CodegenJournal, token: str, request: str | None, repository: Repository, files: Sequence[str]
+) -> dict[str, Any]:
+    """What the run ``token`` was asked; ``BadInput`` if there is none, or it was another question."""
+    asked = journal.asked()
+    if asked is None:
+        raise BadInput(f"--resume {token}: there is no such run in {journal.path.parent}")
+    if request is not None and request != asked["request"]:
+        raise BadInput(
+            f"--resume {token} goes on with another request ({asked['request']!r}): leave REQUEST out"
+        )
+    if str(repository.root.resolve()) != asked["repo"]:
+        raise BadInput(f"--resume {token} goes on in {asked['repo']}: give it as --repo")
+    if files and list(files) != asked["files"]:
+        raise BadInput(f"--resume {token} goes on with the files of its first run: leave --file out")
+    return asked
 
 
 def days_in(month: str) -> int:

@@ -211,6 +211,44 @@ def calendar(
 
 
 @app.command()
+def codegen(
+    repo: Annotated[Path, typer.Option("--repo", metavar="DIR", help="The git repository to change.")],
+    request: Annotated[
+        str | None, typer.Argument(metavar="REQUEST", help="What to change; may be left out with --resume.")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file", metavar="PATH", help="A file that it is about, relative to --repo; may be repeated."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where the diff goes; stdout without it.")
+    ] = None,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Change the work tree, if the diff is whole and overwrites nothing."),
+    ] = False,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="TOKEN", help="Go on with a run that was partial.")
+    ] = None,
+    store: Store = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    json: Json = False,
+) -> None:
+    """Have a model change a repository: a diff that git applies, however often its replies are cut."""
+    from hookline import codegen_command  # noqa: PLC0415
+
+    settings = _settings(store=store, model=model, base_url=base_url)
+    raise typer.Exit(
+        codegen_command.codegen(
+            settings, request, repo, files=file or [], out=out, apply=apply, resume=resume, as_json=json
+        )
+    )
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One model only.")] = None,
     store: Store = None,

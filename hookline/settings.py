@@ -145,6 +145,7 @@ class Settings(BaseSettings):
     codegen_max_tokens: PositiveInt = Field(
         default=4096, validation_alias=AliasChoices("HOOKLINE_CODEGEN_MAX_TOKENS", "CODEGEN_MAX_TOKENS")
     )
+    codegen_context_tokens: PositiveInt = 8000
     learned: str = ".hookline/learned.json"
     call_log: str | None = None
 

@@ -13,6 +13,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -26,6 +27,8 @@ from rag.documents import clock, source_of
 if TYPE_CHECKING:
     from generation.calendars import Calendar
     from generation.call import Call
+    from generation.codegen import Codegen
+    from generation.diffs import Header, Hunk
     from generation.rows import CalendarRow
     from ingest.job import Progress as IngestProgress
     from ingest.job import Report
@@ -84,6 +87,22 @@ def row_progress(month: str) -> Iterator[Callable[[CalendarRow], None]]:
     ) as bar:
         task = bar.add_task(f"rows for {month}", total=days_in(month))
         yield lambda _: bar.advance(task)
+
+
+@contextmanager
+def hunk_progress() -> Iterator[Callable[[Hunk | Header], None]]:
+    """How many hunks are whole by now, and the last one."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed} hunks"),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=_errors,
+        transient=True,
+        disable=not _errors.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda hunk: bar.update(task, advance=1, description=escape(str(hunk)[:60]))
 
 
 def ledger() -> Callable[[Call], None]:
@@ -160,6 +179,27 @@ def calendar_report(calendar: Calendar) -> None:
     say(f"{len(calendar.rows)} rows for {calendar.month}: {calendar.status}{drafted}")
     if calendar.missing:
         say("--resume asks for the missing days alone")
+
+
+def codegen_report(result: Codegen, *, applied: Sequence[str], wanted: bool) -> None:
+    """How a diff came about, and what is missing of it."""
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    for one in result.missing:
+        say(f"missing: {one.path or 'the rest'}: {one.reason}")
+    tokens = result.tokens
+    say(
+        f"{len(result.calls)} calls, {tokens['input']} tokens in, {tokens['output']} out, ${result.cost_usd:.4f}"
+    )
+    kept = sum(file.hunks_kept for file in result.files)
+    judged = ", git applies them" if result.verified else ""
+    say(f"{kept} hunks in {sum(file.hunks_kept > 0 for file in result.files)} files: {result.status}{judged}")
+    if applied:
+        say(f"written: {', '.join(applied)}")
+    elif wanted and result.missing:
+        say("not applied: a part of a diff is not written into the work tree")
+    if result.missing:
+        say(f"--resume {result.resume_token} goes on from there")
 
 
 def explain(packed: Packed) -> None:

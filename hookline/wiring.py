@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -19,6 +20,7 @@ from rag.tokens import ENCODINGS, EncodingName, TokenCounter, counter_for
 
 if TYPE_CHECKING:
     from generation.budget import Bounds
+    from generation.codegen import CodegenJournal
     from generation.journal import RowJournal
     from generation.learned import Memory
     from generation.model import ChatModel
@@ -147,6 +149,19 @@ def journal(settings: Settings, month: str) -> RowJournal:
     path = Path(settings.journal) / f"calendar-{month}.jsonl"
     check_writable(path)
     return RowJournal(path)
+
+
+def codegen_journal(settings: Settings, token: str) -> CodegenJournal:
+    """Where the hunks and replies of the run ``token`` are kept; ``BadInput`` if it cannot be written."""
+    from generation.codegen import CodegenJournal  # noqa: PLC0415  # start-up
+
+    if not re.fullmatch(r"[\w-]+", token):
+        raise BadInput(
+            f"--resume {token!r} is no token: it is in the report of the run, like 20261124-093000-1a2b3c"
+        )
+    path = Path(settings.journal) / f"codegen-{token}.jsonl"
+    check_writable(path)
+    return CodegenJournal(path)
 
 
 def check_writable(path: Path) -> None:

@@ -7,7 +7,7 @@ merged, so what they share stands, and costs, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Literal, assert_never, get_args
@@ -93,6 +93,9 @@ class Packed:
     smallest_tokens: int | None
 
 
+Renderer = Callable[[Iterable[Passage]], str]
+
+
 def in_turn(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
     """One ranking out of several: every first, then every second; a chunk counts where it comes first."""
     chosen: dict[str, Hit] = {}
@@ -104,15 +107,21 @@ def in_turn(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
 
 
 def pack(
-    hits: Sequence[Hit], budget_tokens: int, counter: TokenCounter, *, strategy: Strategy = "fill"
+    hits: Sequence[Hit],
+    budget_tokens: int,
+    counter: TokenCounter,
+    *,
+    strategy: Strategy = "fill",
+    render: Renderer | None = None,
 ) -> Packed:
     """Render as much of ``hits``, best first, as ``budget_tokens`` holds.
 
     ``seed`` stops at the first hit that does not fit, as the scheme did that this project grew from.
     ``fill`` leaves that hit out and goes on, then spends what is left on leading whole sentences of the
     hits that did not fit. For the same hits and budget, ``fill`` keeps everything that ``seed`` keeps.
+    ``render`` makes one string of passages, those of one video together; ``render_passages`` by default.
     """
-    pack_ = _Pack(counter, budget_tokens)
+    pack_ = _Pack(counter, budget_tokens, render or render_passages)
     too_large: list[Hit] = []
     for hit in hits:
         if (strategy == "seed" and too_large) or not pack_.add(hit, len(hit.chunk.sentence_ends)):
@@ -134,8 +143,9 @@ def pack(
 class _Pack:
     """The string so far, and the decisions that led to it."""
 
-    def __init__(self, counter: TokenCounter, budget_tokens: int) -> None:
+    def __init__(self, counter: TokenCounter, budget_tokens: int, render: Renderer) -> None:
         self._counter = counter
+        self._render = render
         self._budget = budget_tokens
         self._passages: tuple[Passage, ...] = ()
         self._tokens = 0
@@ -154,7 +164,7 @@ class _Pack:
             return whole
         if grown == len(part.text) and self._tokens + self._counter.count(part.text) > self._budget:
             return False  # too long by its text alone: spares rendering and counting the whole
-        tokens = self._counter.count(render(passages))
+        tokens = self._counter.count(self._render(passages))
         if tokens > self._budget:
             return False
         all_ = len(hit.chunk.sentence_ends)
@@ -184,10 +194,11 @@ class _Pack:
 
     def result(self, hits: Iterable[Hit]) -> Packed:
         smallest = (
-            self._counter.count(render((_leading(hit.chunk, 1),))) for hit in (() if self._kept else hits)
+            self._counter.count(self._render((_leading(hit.chunk, 1),)))
+            for hit in (() if self._kept else hits)
         )
         return Packed(
-            text=render(self._passages),
+            text=self._render(self._passages),
             tokens=self._tokens,
             budget_tokens=self._budget,
             passages=self._passages,
@@ -197,7 +208,7 @@ class _Pack:
         )
 
 
-def render(passages: Iterable[Passage]) -> str:
+def render_passages(passages: Iterable[Passage]) -> str:
     r"""Passages as one string: a line a video, then a line a passage with its number and time.
 
     Passages of one video are expected to stand together. A line break inside a title or a text becomes a
