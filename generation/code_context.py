@@ -37,14 +37,21 @@ class CodeContext:
     on_progress: Callable[[int, int], None] | None = None
     _texts: dict[str, str] = field(default_factory=dict)
     _paths: list[str] | None = None
-    _hits: dict[str, list[Hit]] = field(default_factory=dict)
+    _packed: dict[tuple[int | None, tuple[str, ...] | None], Packed] = field(default_factory=dict)
 
     def packed(self, budget_tokens: int | None = None, *, only: Iterable[str] | None = None) -> Packed:
         """As much as ``budget_tokens`` holds, of the files in ``only`` alone where that is given.
 
         Without a budget: all of the files that were named, or of those found what their budget holds.
         """
-        paths = self.paths if only is None else [path for path in dict.fromkeys(only) if self._text(path)]
+        wanted = None if only is None else tuple(dict.fromkeys(only))
+        key = (budget_tokens, wanted)
+        if key not in self._packed:
+            self._packed[key] = self._pack(budget_tokens, wanted)
+        return self._packed[key]
+
+    def _pack(self, budget_tokens: int | None, only: tuple[str, ...] | None) -> Packed:
+        paths = self.paths if only is None else [path for path in only if self._text(path)]
         whole = [self._whole(path) for path in paths]
         if self.named or only is not None:
             total = pack(whole, self._enough(whole), self.counter, render=self._render)

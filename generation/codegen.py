@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -164,6 +165,7 @@ async def write_diff(
         on_reply=journal.reply,
         cap_tokens=cap_tokens,
     )
+    await asyncio.to_thread(task.context.packed)  # reading and searching a repository takes its time
     earlier = 0
     if journal.asked():
         earlier = journal.into(task)
@@ -179,7 +181,7 @@ async def write_diff(
         max_retries=max_retries,
         on_call=on_call,
     )
-    return _result(task, outcome, token, earlier)
+    return await asyncio.to_thread(_result, task, outcome, token, earlier)
 
 
 def _checked(files: Sequence[str], repository: Repository) -> list[str]:
@@ -225,9 +227,8 @@ def _result(task: DiffTask, outcome: Outcome, token: str, earlier: int) -> Codeg
         )
         for path in dict.fromkeys([*patch.files, *filter(None, waiting)])
     )
-    status: Status = (
-        "complete" if outcome.status == "complete" and earlier + len(outcome.calls) <= 1 else "continued"
-    )
+    replies = earlier + sum(call.completion_tokens > 0 for call in outcome.calls)
+    status: Status = "complete" if outcome.status == "complete" and replies <= 1 else "continued"
     if missing:
         status = "partial" if diff else "failed"
     return Codegen(

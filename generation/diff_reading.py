@@ -30,6 +30,8 @@ from generation.units import Unit
 
 END_MARKER = "# END-OF-DIFF"
 FILES_MARKER = "FILES:"
+_LONGEST_NAME = 1000
+_EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"  # what git calls an empty file
 _FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
 _END = re.compile(r"\W*END[-_ ]OF[-_ ]DIFF\W*", re.IGNORECASE)
 _FILES = re.compile(r"\W*FILES\W*", re.IGNORECASE)
@@ -39,8 +41,8 @@ _RANGE = re.compile(
 )
 _BARE = re.compile(r"@@(?:[\s.…]*@@)?(?P<heading>.*)")
 _EXTENDED = re.compile(
-    r"index |(?P<mode>old|new) mode (?P<bits>\d+)|(?P<made>new|deleted) file mode (?P<made_bits>\d+)"
-    r"|(?:dis)?similarity index |(?P<moved>rename|copy) (?P<end>from|to) (?P<name>.+)|Binary files |GIT binary patch"
+    r"index \w+\.\.(?P<blob>\w+)|index |(?P<binary>Binary files |GIT binary patch)|(?P<mode>old|new) mode (?P<bits>\d+)|(?P<made>new|deleted) file mode (?P<made_bits>\d+)"
+    r"|(?:dis)?similarity index |(?P<moved>rename|copy) (?P<end>from|to) (?P<name>.+)"
 )
 _TIMESTAMP = re.compile(r"(\t.*|\s{2,}.*|\s+\d{4}-\d\d-\d\d.*)$")
 _QUOTES = str.maketrans("“”„‟″«»", '"' * 7)
@@ -122,6 +124,8 @@ class _OpenHeader:
     moved_from: str = ""
     moved_to: str = ""
     mode: str | None = None
+    is_binary: bool = False
+    has_content: bool = False  # the index line names a file that is not empty
     raw: list[str] = field(default_factory=list)
 
     def closed(self) -> Header | None:
@@ -137,18 +141,15 @@ class _OpenHeader:
         new = None if new == DEV_NULL or self.made == "deleted" else new
         if old is None and new is None:
             return None
-        return Header(old=old, new=new, move=self.move, mode=self.mode)
+        return Header(old=old, new=new, move=self.move, mode=self.mode, is_binary=self.is_binary)
 
     @property
     def says_more(self) -> bool:
-        """Whether it changes something without a hunk: a move, a mode, an empty file."""
+        """Whether it changes something without a hunk: a move, a mode, an empty file, one that is gone."""
         named = self.old is not None or self.new is not None
-        return bool(
-            self.move
-            or (self.mode and not self.made)
-            or (self.made == "new" and not named)
-            or self.made == "deleted"
-        )
+        is_empty = self.made == "new" and not named and not self.has_content
+        mode_alone = self.mode is not None and self.made is None
+        return bool(self.move or mode_alone or is_empty or self.made == "deleted" or self.is_binary)
 
 
 class DiffUnits:
@@ -312,7 +313,11 @@ class DiffUnits:
 
     @staticmethod
     def _extended(head: _OpenHeader, found: re.Match[str]) -> None:
-        if found["mode"] == "new":
+        if found["binary"]:
+            head.is_binary = True
+        elif found["blob"]:
+            head.has_content = not _EMPTY_BLOB.startswith(found["blob"])
+        elif found["mode"] == "new":
             head.mode = found["bits"]
         elif found["made"]:
             head.made = "new" if found["made"] == "new" else "deleted"
@@ -463,7 +468,7 @@ def _listed_name(text: str) -> str:
     >>> _listed_name("`src/oven.py` (new)")
     'src/oven.py'
     """
-    return _name(re.sub(r"\s+[(\[—–:-].*$", "", text)).strip("`*,. ")
+    return _name(re.sub(r"\s+[(\[—–:-].*$", "", text[:_LONGEST_NAME])).strip("`*,. ")
 
 
 def _without_prefixes(old: str | None, new: str | None) -> tuple[str | None, str | None]:

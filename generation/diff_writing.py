@@ -116,6 +116,7 @@ class DiffTask:
     notes: list[str] = field(default_factory=list)
     shown: Packed | None = None
     _was_cut: bool = False
+    _at: str = ""  # the file that was written last
     _parser: DiffUnits = field(default_factory=DiffUnits)
     _begun: dict[str, Header] = field(default_factory=dict)  # files in the order in which they were written
 
@@ -130,8 +131,8 @@ class DiffTask:
     def unfinished(self) -> list[str]:
         """The files of which something is missing, as far as is known."""
         known = [*dict.fromkeys(one.path for one in self.pending if one.path), *self.not_begun()]
-        if not self.is_ended and self._begun:
-            known.insert(0, list(self._begun)[-1])
+        if not self.is_ended and self._at:
+            known.insert(0, self._at)
         return list(dict.fromkeys(known))
 
     def ask(self, keys: Sequence[str], move: Move, *, save_tokens: int) -> Ask:
@@ -245,7 +246,8 @@ class DiffTask:
                     if placed.note:
                         self.notes.append(f"{value}: {placed.note}")
                 self._begun.pop(header.path, None)
-                self._begun[header.path] = header  # the last one is the one that is being written
+                self._begun[header.path] = header
+                self._at = header.path
                 if isinstance(value, Hunk):
                     self.pending = [one for one in self.pending if not one.is_answered_by(value)]
             case "unproven":
@@ -259,6 +261,7 @@ class DiffTask:
 
     def _wait(self, pending: Pending) -> None:
         """Ask for it again, once."""
+        self._at = pending.path or self._at
         same = (pending.path, pending.old_start, pending.body)
         if all((one.path, one.old_start, one.body) != same for one in self.pending):
             self.pending.append(pending)

@@ -16,13 +16,15 @@ _ODD = re.compile(r'[\x00-\x1f"\\\x7f-\U0010ffff]')
 class Header:
     """Which file the hunks below it are for: its path before and after, None where there is no such file.
 
-    ``move`` is set for renames and copies, ``mode`` where the diff names a new one.
+    ``move`` is set for renames and copies, ``mode`` where the diff names a new one. Of a binary file
+    (``is_binary``) a diff has no hunks that could be read.
     """
 
     old: str | None
     new: str | None
     move: Literal["rename", "copy"] | None = None
     mode: str | None = None
+    is_binary: bool = False
 
     @property
     def path(self) -> str:

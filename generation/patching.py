@@ -20,6 +20,7 @@ from rag.errors import BadInput
 
 Read = Callable[[str], bytes | None]
 _MODES = {"100644", "100755"}
+_COMPARED_PATHS = 5000
 _KEPT = Placed(outcome="kept")
 
 
@@ -84,6 +85,8 @@ class Patch:
         for path in {header.old, header.new} - {None}:
             if problem := unsafe_path(path or ""):
                 return _refused(problem)
+        if header.is_binary:
+            return _refused("it is a binary file: only text is changed")
         if header.mode and header.mode not in _MODES:
             return _refused(f"mode {header.mode}: only plain files are written, no links")
         try:
@@ -244,7 +247,9 @@ class Patch:
         return _KEPT
 
     def _unknown(self, path: str) -> str:
-        near = get_close_matches(path, self.known, n=1)
+        name = path.rsplit("/", 1)[-1]
+        alike = [one for one in self.known if one.rsplit("/", 1)[-1] == name] or self.known[:_COMPARED_PATHS]
+        near = get_close_matches(path, alike, n=1, cutoff=0.4)
         return f"there is no {path}" + (f"; did you mean {near[0]}" if near else "")
 
 

@@ -201,6 +201,7 @@ async def codegen(
     *,
     files: Sequence[str] = (),
     resume: str | None = None,
+    token: str | None = None,
     settings: Settings | None = None,
     max_retries: int | None = None,
     on_call: Callable[[Call], None] = lambda _: None,
@@ -210,13 +211,13 @@ async def codegen(
 
     ``files`` are the paths that it is about, relative to ``repo``; without any they are searched for.
     ``resume`` is the ``resume_token`` of an earlier result, which is gone on with; ``request`` may then be
-    None. Whatever happens to the replies, whole hunks are kept, and the result says what is missing. Nothing
+    None. ``token`` is the name of a new run, where the caller has one. Whatever happens to the replies, whole hunks are kept, and the result says what is missing. Nothing
     in ``repo`` is changed. Raises ``BadInput`` for what cannot be used, and ``ModelFailure`` if the server
     could not be reached at all.
     """
     settings = settings or load_settings()
     repository = Repository(Path(repo))
-    token = new_token() if resume is None else resume
+    token = resume or token or new_token()
     journal = wiring.codegen_journal(settings, token)
     asked = _resumed(journal, token, request, repository, files) if resume is not None else None
     if asked is None and not (request or "").strip():

@@ -16,6 +16,7 @@ from rag.errors import BadInput
 from rag.files import write_all
 
 if TYPE_CHECKING:
+    from generation.call import Call
     from generation.codegen import Codegen
 
 
@@ -31,13 +32,24 @@ def codegen(
     as_json: bool,
 ) -> int:
     """The diff for ``request``; with ``apply`` it is written into the work tree where nothing is missing."""
-    from generation.repository import Repository  # noqa: PLC0415  # start-up
+    from generation.codegen import new_token  # noqa: PLC0415  # start-up
+    from generation.repository import Repository  # noqa: PLC0415
     from hookline.api import codegen as run  # noqa: PLC0415
 
     if out is not None:
         wiring.check_writable(out)
-        if out.exists() and resume is None:
+        if out.exists() and not (resume is not None and _is_a_diff(out)):
             raise BadInput(f"{out} exists: choose another --out")
+    token = resume or new_token()
+    tell, begun = views.ledger(), False
+
+    def on_call(call: Call) -> None:
+        nonlocal begun
+        if not begun:
+            views.say(f"run {token}: whatever ends it, --resume {token} goes on")
+        begun = True
+        tell(call)
+
     with views.hunk_progress() as on_hunk:
         result = asyncio.run(
             run(
@@ -45,13 +57,19 @@ def codegen(
                 repo,
                 files=files,
                 resume=resume,
+                token=token,
                 settings=settings,
-                on_call=views.ledger(),
+                on_call=on_call,
                 on_hunk=on_hunk,
             )
         )
     if out is not None and result.diff:
-        write_all({out: result.diff.encode("utf-8", "surrogateescape")})
+        try:
+            write_all({out: result.diff.encode("utf-8", "surrogateescape")})
+        except OSError as error:
+            raise BadInput(
+                f"{out} cannot be written ({error.strerror}): --resume {token} and another --out"
+            ) from error
     applied: list[str] = []
     refusal: BadInput | None = None
     if apply and not result.missing:
@@ -64,6 +82,12 @@ def codegen(
     if refusal is not None:
         raise BadInput(f"{refusal}; then --resume {result.resume_token} --apply") from refusal
     return PARTIAL if result.missing else DONE
+
+
+def _is_a_diff(path: Path) -> bool:
+    """Whether a file that exists was written here: ``--resume`` replaces nothing else."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(11) in {"", "diff --git "}
 
 
 def _print(result: Codegen, *, applied: Sequence[str], out: Path | None, as_json: bool) -> None:

@@ -215,6 +215,18 @@ def test_moves_modes_and_empty_files_are_units_of_their_own() -> None:
     assert cut == [Header(old="a.py", new="b.py", move="rename")]
 
 
+def test_a_new_file_whose_lines_never_came_is_not_an_empty_one() -> None:
+    """Its index line says that there is something in it; a binary file has nothing that could be read."""
+    head = "diff --git a/x b/x\nnew file mode 100644\nindex 0000000..1234567\n"
+    assert headers(head + HEADER + FIRST) == []
+    assert [one.is_binary for one in headers(head + "GIT binary patch\nliteral 3\nzcmZ\n\n" + HEADER)] == [
+        True
+    ]
+    assert [one.is_binary for one in headers("diff --git a/x b/x\nBinary files a/x and b/x differ\n")] == [
+        True
+    ]
+
+
 @pytest.mark.parametrize(
     ("lines", "path"),
     [

@@ -338,6 +338,24 @@ def test_a_path_that_leads_out_or_is_gits_own_is_refused_before_anything_is_read
     assert patch.diff() == ""
 
 
+def test_binary_files_are_refused() -> None:
+    """In the diff, and in the repository."""
+    (unit,) = read_diff(
+        "diff --git a/x b/x\nnew file mode 100644\nindex 0..1\nGIT binary patch\nliteral 3\nzcm\n"
+    )
+    assert "binary" in Patch(reader({})).add(unit.value).reason
+    (unit,) = read_diff("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
+    assert "binary" in Patch(lambda _: b"a\0b").add(unit.value).reason
+
+
+def test_an_unknown_path_is_answered_with_a_known_one() -> None:
+    """The same name elsewhere, or a name that is much like it."""
+    patch = Patch(reader({}), ("src/oven.py", "src/store.py"))
+    for path, meant in (("oven.py", "src/oven.py"), ("src/stor.py", "src/store.py")):
+        (unit,) = read_diff(f"--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-a\n+b\n")
+        assert patch.add(unit.value).reason == f"there is no {path}; did you mean {meant}"
+
+
 @pytest.mark.parametrize("mode", ["120000", "160000", "040000"])
 def test_links_and_other_repositories_are_never_made(mode: str) -> None:
     """A mode that is not a plain file's is refused."""

@@ -1,0 +1,168 @@
+"""The diff as a task: what is asked for next, whatever came before."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from diff_writers import git, repository
+
+from generation.codegen import Codegen, CodegenJournal, write_diff
+from generation.limits import limits_of
+from generation.model import ScriptedModel
+from generation.repository import Repository
+from rag.errors import ModelFailure
+from rag.tokens import counter_for
+
+OVEN = "".join(f"line_{number} = {number}\n" for number in range(1, 41))
+HEAD = "--- a/oven.py\n+++ b/oven.py\n"
+END = "# END-OF-DIFF\n"
+
+
+def hunk(line: int, new: str) -> str:
+    """Line ``line`` of the oven replaced."""
+    around = "".join(f" line_{number} = {number}\n" for number in (line + 1, line + 2, line + 3))
+    before = "".join(f" line_{number} = {number}\n" for number in (line - 3, line - 2, line - 1))
+    return f"@@ -{line - 3},7 +{line - 3},7 @@\n{before}-line_{line} = {line}\n+{new}\n{around}"
+
+
+FIVE, NINETEEN, THIRTY = hunk(5, "five = 5"), hunk(19, "nineteen = 19"), hunk(30, "thirty = 30")
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repository:
+    return Repository(repository(tmp_path / "repo", {"oven.py": OVEN, "shop.py": OVEN}))
+
+
+class Run:
+    """One run against prepared replies."""
+
+    def __init__(
+        self, repo: Repository, *replies: str | ModelFailure | tuple[str, ModelFailure], token: str = "t"
+    ) -> None:
+        self.model = ScriptedModel(limits_of("gpt-4o-mini"), list(replies))
+        self.journal = CodegenJournal(repo.root.parent / f"{token}.jsonl")
+        counter = counter_for("o200k_base")
+        self.result: Codegen = asyncio.run(
+            write_diff(
+                "Rename lines.",
+                repo,
+                files=["oven.py"],
+                model=self.model,
+                counter=counter,
+                journal=self.journal,
+                token=token,
+                max_retries=1,
+            )
+        )
+
+    def asked(self, number: int) -> str:
+        return self.model.requests[number].messages[-1].content
+
+
+CUT = ModelFailure("the connection was lost", kind="interrupted")
+
+
+def test_the_first_request_has_the_request_the_files_and_the_form(repo: Repository) -> None:
+    """And nothing about earlier replies; temperature 0.2, the first cap 4096."""
+    run = Run(repo, HEAD + FIVE + END)
+    (request,) = run.model.requests
+    assert (request.temperature, request.max_tokens) == (0.2, 4096)
+    assert "# END-OF-DIFF" in request.messages[0].content
+    assert request.messages[1].content.startswith(
+        "The request:\nRename lines.\n\nThe files as they are:\n\n== oven.py: all 40"
+    )
+    assert "kept" not in request.messages[1].content
+    assert (run.result.status, run.result.verified) == ("complete", True)
+
+
+def test_a_cut_reply_goes_on_at_the_cut_hunk(repo: Repository) -> None:
+    """What is kept by file and range, what there was of the cut hunk, and where to go on; the file is known."""
+    run = Run(repo, (HEAD + FIVE + NINETEEN[:60], CUT), NINETEEN + THIRTY + END)
+    said = run.asked(1)
+    assert "These 1 hunks are kept. Never write them again:\n- oven.py: @@ -2,7 @@" in said
+    assert (
+        f"a hunk of oven.py was cut off and is not kept. Write it again, from its @@ line on. There was of it:\n{NINETEEN[:60]}"
+        in said
+    )
+    assert run.result.status == "continued"
+    assert sum(file.hunks_kept for file in run.result.files) == 3
+    git(repo.root, "apply", "--check", "-", stdin=run.result.diff)
+
+
+def test_hunks_that_come_again_are_not_progress(repo: Repository) -> None:
+    """A model that repeats itself is stopped, and what is whole is returned."""
+    run = Run(repo, *[(HEAD + FIVE + NINETEEN[:60], CUT)] * 3)
+    assert run.result.status == "partial"
+    assert len(run.model.requests) == 3
+    assert [one.path for one in run.result.missing] == ["oven.py", ""]
+    assert "five" in run.result.diff
+
+
+def test_files_that_are_done_are_not_shown_again(repo: Repository) -> None:
+    """With a manifest, context is only of what is not finished."""
+    files = "FILES:\n- oven.py\n- shop.py\n"
+    shop = HEAD.replace("oven", "shop")
+    run = Run(repo, (files + HEAD + FIVE + shop + NINETEEN[:60], CUT), shop + NINETEEN + END)
+    assert "== oven.py" in run.asked(0)
+    assert "== oven.py" not in run.asked(1)
+    assert "== shop.py" in run.asked(1)
+    assert any("only files that are not finished: shop.py" in line for line in run.result.calls[1].left_out)
+
+
+def test_a_new_file_larger_than_a_reply_is_made_and_then_appended_to(repo: Repository) -> None:
+    """A small creation, then hunks at its end, of which the model is shown the last lines; it is whole or absent."""
+    new = "--- /dev/null\n+++ b/new.py\n@@ -0,0 +1,2 @@\n+one = 1\n+two = 2\n"
+    more = "--- a/new.py\n+++ b/new.py\n@@ -2,1 +2,2 @@\n two = 2\n+three = 3\n"
+    run = Run(repo, (new + more[:60], CUT), more + END)
+    assert (
+        "new.py is created so far with 2 lines. Append at its end, which is now:\none = 1\ntwo = 2"
+        in run.asked(1)
+    )
+    assert run.result.patch.after() == {"new.py": b"one = 1\ntwo = 2\nthree = 3\n"}
+    part = Run(repo, (HEAD + FIVE + new + more[:60], CUT), "", "", token="other")
+    assert part.result.status == "partial"
+    assert "new.py" not in part.result.diff
+    assert any(one.path == "new.py" and "left out" in one.reason for one in part.result.missing)
+    again = Run(repo, more + END, token="other")  # its lines were kept
+    assert again.result.status == "continued"
+    assert again.result.patch.after()["new.py"] == b"one = 1\ntwo = 2\nthree = 3\n"
+
+
+def test_a_resumed_run_asks_again_for_what_no_longer_fits(repo: Repository) -> None:
+    """The file has changed since: the hunk is refused with its real lines, and written again."""
+    Run(repo, (HEAD + FIVE + NINETEEN, CUT), CUT, CUT, CUT)
+    (repo.root / "oven.py").write_text(OVEN.replace("line_5 = 5", "line_5 = 55"))
+    mended = FIVE.replace("line_5 = 5\n", "line_5 = 55\n")
+    run = Run(Repository(repo.root), HEAD + mended + END)
+    assert "a hunk of oven.py was refused: its lines are not in the file; did you mean line" in run.asked(0)
+    assert run.result.status == "continued"
+    git(repo.root, "apply", "--check", "-", stdin=run.result.diff)
+
+
+def test_a_cut_hunk_that_is_given_up_is_missing(repo: Repository) -> None:
+    """The model ends without it: asked once more, then reported with the line that it began at."""
+    run = Run(repo, (HEAD + FIVE + NINETEEN[:60], CUT), HEAD + THIRTY + END, END, END)
+    assert run.result.status == "partial"
+    (missing,) = run.result.missing
+    assert (missing.path, missing.reason) == ("oven.py", "cut: the reply ended in it (interrupted)")
+    assert "Write these hunks, each below its file's --- and +++ lines, and nothing else." in run.asked(2)
+    assert run.result.files[0].hunks_dropped == 1
+
+
+def test_no_change_at_all_is_not_a_success(repo: Repository) -> None:
+    """The mark alone: nothing was written, and that is said."""
+    run = Run(repo, END)
+    assert (run.result.status, run.result.diff, run.result.verified) == ("failed", "", False)
+    assert run.result.missing[0].reason == "the model wrote no change"
+
+
+def test_every_reply_is_in_the_journal(repo: Repository) -> None:
+    """As it was, with the reason why it ended, beside the hunks as they came."""
+    replies = [HEAD + FIVE + NINETEEN[:60], NINETEEN + END]
+    run = Run(repo, (replies[0], CUT), replies[1])
+    entries = run.journal.entries()
+    assert [entry["reply"] for entry in entries if "reply" in entry] == replies
+    assert [entry["reason"] for entry in entries if "reply" in entry] == ["interrupted", "stop"]
+    assert sum("hunk" in entry for entry in entries) == 2
