@@ -19,6 +19,7 @@ SEARCHED_BYTES = 200_000  # of one file: what is longer is generated, as a rule
 _FILES_FOUND = 12
 _CHUNK_LINES = 60
 _LEAST_LINES = 8
+_MOST_CHARACTERS_A_TOKEN = 8  # of code: what has more need not be counted
 _OUTLINE = " (outline)"
 
 
@@ -42,7 +43,8 @@ class CodeContext:
     def packed(self, budget_tokens: int | None = None, *, only: Iterable[str] | None = None) -> Packed:
         """As much as ``budget_tokens`` holds, of the files in ``only`` alone where that is given.
 
-        Without a budget: all of the files that were named, or of those found what their budget holds.
+        Files that fit are shown whole. Without a budget: the files that were named, all of them; of those found,
+        what their budget holds.
         """
         wanted = None if only is None else tuple(dict.fromkeys(only))
         key = (budget_tokens, wanted)
@@ -52,13 +54,14 @@ class CodeContext:
 
     def _pack(self, budget_tokens: int | None, only: tuple[str, ...] | None) -> Packed:
         paths = self.paths if only is None else [path for path in only if self._text(path)]
+        budget = budget_tokens or (None if self.named else self.budget_tokens)
         whole = [self._whole(path) for path in paths]
-        if self.named or only is not None:
-            total = pack(whole, self._enough(whole), self.counter, render=self._render)
-            if budget_tokens is None or total.tokens <= budget_tokens:
+        characters = sum(len(hit.chunk.text) for hit in whole)
+        if budget is None or characters <= _MOST_CHARACTERS_A_TOKEN * budget:
+            total = pack(whole, 2 * characters + 400 * len(whole) + 1, self.counter, render=self._render)
+            if budget is None or total.tokens <= budget:
                 return total
-        budget = self.budget_tokens if budget_tokens is None else budget_tokens
-        return pack(self._ranked(paths), max(1, budget), self.counter, render=self._render)
+        return pack(self._ranked(paths), budget, self.counter, render=self._render)
 
     @property
     def paths(self) -> list[str]:
@@ -66,9 +69,6 @@ class CodeContext:
         if self._paths is None:
             self._paths = list(dict.fromkeys(self.named)) or self._found()
         return self._paths
-
-    def _enough(self, hits: Sequence[Hit]) -> int:
-        return sum(2 * len(hit.chunk.text) + 400 for hit in hits) + 1
 
     def _text(self, path: str) -> str:
         """A file's text; an empty one for a file that is not there or not to be read."""

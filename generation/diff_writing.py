@@ -262,9 +262,15 @@ class DiffTask:
     def _wait(self, pending: Pending) -> None:
         """Ask for it again, once."""
         self._at = pending.path or self._at
-        same = (pending.path, pending.old_start, pending.body)
-        if all((one.path, one.old_start, one.body) != same for one in self.pending):
-            self.pending.append(pending)
+        start = pending.old_start
+        self.pending = [
+            one
+            for one in self.pending
+            if one.path != pending.path
+            or one.old_start != start
+            or (one.body != pending.body and (start is None or one.kind != pending.kind))
+        ]
+        self.pending.append(pending)
 
     def _last_header(self) -> Header | None:
         """The file that hunks without a header go on with."""
