@@ -23,31 +23,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from typing import Literal
 
-from generation.diffs import DEV_NULL, CutHunk, EndOfDiff, Header, Hunk, Line, Manifest, Op, Proof, Tail
+from generation.diff_headers import OpenHeader, listed_name, name_in
+from generation.diffs import CutHunk, EndOfDiff, Header, Hunk, Line, Manifest, Op, Proof, Tail
 from generation.units import Unit
 
 END_MARKER = "# END-OF-DIFF"
 FILES_MARKER = "FILES:"
-_LONGEST_NAME = 1000
-_EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"  # what git calls an empty file
 _FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
 _END = re.compile(r"\W*END[-_ ]OF[-_ ]DIFF\W*", re.IGNORECASE)
 _FILES = re.compile(r"\W*FILES\W*", re.IGNORECASE)
 _FILE_ITEM = re.compile(r"\s*[-*•]\s+(?P<name>\S.*)")
 _RANGE = re.compile(
-    r"@@+\s*[-\u2212\u2013](?P<old>\d+)(?:,(?P<olds>\d+))?\s+\+(?P<new>\d+)(?:,(?P<news>\d+))?\s*(?:@@)?(?P<heading>.*)"
+    r"@@+\s*[-\u2212\u2013](?P<old>\d{1,9})(?:,(?P<olds>\d{1,9}))?\s+\+(?P<new>\d{1,9})(?:,(?P<news>\d{1,9}))?\s*(?:@@)?(?P<heading>.*)"
 )
 _BARE = re.compile(r"@@(?:[\s.…]*@@)?(?P<heading>.*)")
-_EXTENDED = re.compile(
-    r"index \w+\.\.(?P<blob>\w+)|index |(?P<binary>Binary files |GIT binary patch)|(?P<mode>old|new) mode (?P<bits>\d+)|(?P<made>new|deleted) file mode (?P<made_bits>\d+)"
-    r"|(?:dis)?similarity index |(?P<moved>rename|copy) (?P<end>from|to) (?P<name>.+)"
-)
-_TIMESTAMP = re.compile(r"(\t.*|\s{2,}.*|\s+\d{4}-\d\d-\d\d.*)$")
-_QUOTES = str.maketrans("“”„‟″«»", '"' * 7)
-_ESCAPED = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
-_ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
 
 def read_diff(text: str, *, cut: bool = False) -> list[Unit]:
@@ -88,6 +78,12 @@ class _Open:
     def fits(self) -> bool:
         return self.old == 0 and self.new == 0 and bool(self.lines)
 
+    def is_begun_anew_by(self, other: _Open) -> bool:
+        """Whether ``other`` is the same hunk again: this one was broken off, and then written from its start."""
+        if self.old_start is None or (self.header and other.header and self.header.path != other.header.path):
+            return False
+        return self.old_start == other.old_start
+
     def add(self, op: Op, text: str) -> None:
         self.lines.append(Line(op=op, text=text))
         if self.old is not None and op != "+":
@@ -112,46 +108,6 @@ class _Open:
             self.lines[-1] = replace(self.lines[-1], text=self.lines[-1].text.rstrip("\r\n"))
 
 
-@dataclass(slots=True, kw_only=True)
-class _OpenHeader:
-    """A file's header that has begun."""
-
-    git_line: str = ""
-    old: str | None = None  # as written, prefix included
-    new: str | None = None
-    made: Literal["new", "deleted"] | None = None
-    move: Literal["rename", "copy"] | None = None
-    moved_from: str = ""
-    moved_to: str = ""
-    mode: str | None = None
-    is_binary: bool = False
-    has_content: bool = False  # the index line names a file that is not empty
-    raw: list[str] = field(default_factory=list)
-
-    def closed(self) -> Header | None:
-        """What it says; None if it names no file."""
-        old, new = _without_prefixes(self.old, self.new)
-        if self.move and self.moved_from and self.moved_to:
-            old, new = self.moved_from, self.moved_to
-        elif old is None and new is None:
-            old = new = _git_name(self.git_line)
-            if old is None:
-                return None
-        old = None if old == DEV_NULL or self.made == "new" else old
-        new = None if new == DEV_NULL or self.made == "deleted" else new
-        if old is None and new is None:
-            return None
-        return Header(old=old, new=new, move=self.move, mode=self.mode, is_binary=self.is_binary)
-
-    @property
-    def says_more(self) -> bool:
-        """Whether it changes something without a hunk: a move, a mode, an empty file, one that is gone."""
-        named = self.old is not None or self.new is not None
-        is_empty = self.made == "new" and not named and not self.has_content
-        mode_alone = self.mode is not None and self.made is None
-        return bool(self.move or mode_alone or is_empty or self.made == "deleted" or self.is_binary)
-
-
 class DiffUnits:
     """The parser of one reply. ``header`` is the file that hunks without a header of their own belong to."""
 
@@ -160,8 +116,9 @@ class DiffUnits:
         self._pieces: list[str] = []
         self._rest = ""
         self._held: list[str] = []  # "--- x", "+++ y": a header, or lines of a hunk that look like one
-        self._head: _OpenHeader | None = None
+        self._head: OpenHeader | None = None
         self._hunk: _Open | None = None
+        self._doubtful: _Open | None = None  # something follows it, and its counts do not fit
         self._listed: list[str] | None = None  # the manifest's files while it is read
         self._begun = False
         self._tail: list[str] | None = [] if header else None  # lines before the first header
@@ -188,6 +145,7 @@ class DiffUnits:
             self._close("ended")
         elif self._hunk and not self._held and not self._head:
             self._close_cut()
+        self._settle(None)
         return self._taken()
 
     @property
@@ -208,7 +166,7 @@ class DiffUnits:
             raw = "".join([*self._hunk.raw, *self._held, self._rest])
             return CutHunk(header=self._hunk.header, old_start=self._hunk.old_start, text=raw)
         if self._head or self._held:
-            head = self._head or _OpenHeader()
+            head = self._head or OpenHeader()
             raw = "".join([*head.raw, *self._held, self._rest])
             return CutHunk(header=head.closed(), old_start=None, text=raw)
         if self._begun and self._rest[:1] in {"@", "d", "-"}:
@@ -249,7 +207,7 @@ class DiffUnits:
     def _open_held(self) -> None:
         held, self._held = self._held, []
         self._close("followed")
-        self._head = _OpenHeader(old=_name(held[0][4:]), new=_name(held[1][4:]), raw=held)
+        self._head = OpenHeader(old=name_in(held[0][4:]), new=name_in(held[1][4:]), raw=held)
 
     def _release(self) -> None:
         """What was held back was no header."""
@@ -301,33 +259,9 @@ class DiffUnits:
         if text.startswith("@@"):
             self._close("followed", hunks_follow=True)
             self._outer_line(line, text)
-        elif text.startswith(("--- ", "+++ ")) and not (text.startswith("--- ") and head.new is not None):
-            setattr(head, "old" if text.startswith("--- ") else "new", _name(text[4:]))
-            head.raw.append(line)
-        elif found := _EXTENDED.match(text):
-            self._extended(head, found)
-            head.raw.append(line)
-        else:
+        elif not head.reads(line):
             self._close("followed")
             self._outer_line(line, text)
-
-    @staticmethod
-    def _extended(head: _OpenHeader, found: re.Match[str]) -> None:
-        if found["binary"]:
-            head.is_binary = True
-        elif found["blob"]:
-            head.has_content = not _EMPTY_BLOB.startswith(found["blob"])
-        elif found["mode"] == "new":
-            head.mode = found["bits"]
-        elif found["made"]:
-            head.made = "new" if found["made"] == "new" else "deleted"
-            head.mode = found["made_bits"] if head.made == "new" else None
-        elif found["moved"]:
-            head.move = "rename" if found["moved"] == "rename" else "copy"
-            if found["end"] == "from":
-                head.moved_from = _name(found["name"])
-            else:
-                head.moved_to = _name(found["name"])
 
     def _outer_line(self, line: str, text: str) -> None:
         """A line outside of hunks and headers."""
@@ -337,14 +271,16 @@ class DiffUnits:
             return
         if text.startswith("diff --git "):
             self._begun = True
-            self._head = _OpenHeader(git_line=text.removeprefix("diff --git "), raw=[line])
+            self._head = OpenHeader(git_line=text.removeprefix("diff --git "), raw=[line])
         elif text.startswith("--- "):
             self._held = [line]
         elif text.startswith("@@"):
             self._begun = True
             self._hunk = _opened(text, self._file, crlf=line.endswith("\r\n"))
             self._hunk.raw.append(line)
+            self._settle(self._hunk)
         elif _END.fullmatch(text):
+            self._settle(None)
             self._units.append(Unit(key=END_MARKER, value=EndOfDiff(), text=line))
         elif not self._begun and _FILES.fullmatch(text):
             self._listed = []
@@ -360,7 +296,7 @@ class DiffUnits:
         """Whether ``text`` is one more line of the manifest; otherwise that is closed."""
         assert self._listed is not None
         if item := _FILE_ITEM.fullmatch(text):
-            self._listed.append(_listed_name(item["name"]))
+            self._listed.append(listed_name(item["name"]))
         elif text.strip() or self._listed:
             self._close_manifest()
         return item is not None
@@ -392,13 +328,24 @@ class DiffUnits:
             hunk.take_loose(all_of_them=False)
             if hunk.fits or proof == "followed":
                 self._hunk = None
+                self._settle(None)
+            if hunk.fits:
                 self._emit_hunk(hunk, proof)
+            elif proof == "followed":
+                self._doubtful = hunk
+
+    def _settle(self, following: _Open | None) -> None:
+        """A hunk whose counts did not fit is whole, unless the ``following`` one begins it anew."""
+        hunk, self._doubtful = self._doubtful, None
+        if hunk and not (following and hunk.is_begun_anew_by(following)):
+            self._emit_hunk(hunk, "followed")
 
     def _close_cut(self) -> None:
         """The reply was cut in a hunk, or right after it."""
         hunk = self._hunk
         assert hunk is not None
-        is_last = not hunk.loose and (not self._rest or self._rest[0] in "\\\r")
+        is_marked = bool(hunk.lines) and hunk.lines[-1].op != "-" and not hunk.lines[-1].text.endswith("\n")
+        is_last = not is_marked and not hunk.loose and (not self._rest or self._rest[0] in "\\\r")
         if not hunk.fits:
             hunk.take_loose(all_of_them=False)
         if not hunk.fits or (self._rest and self._rest[0] in " +-"):
@@ -442,61 +389,3 @@ def _opened(text: str, header: Header | None, *, crlf: bool) -> _Open:
         )
     bare = _BARE.fullmatch(text)
     return _Open(header=header, heading=bare["heading"].strip(" @") if bare else "", crlf=crlf)
-
-
-def _name(text: str) -> str:
-    r"""A path as a header writes it: without timestamp, quotes undone.
-
-    >>> _name('“a/caf\\303\\251.py”\t2026-11-24')
-    'a/café.py'
-    """
-    text = text.translate(_QUOTES).strip()
-    if text.startswith('"') and (end := text.rfind('"')) > 0:
-        raw = text[1:end].encode("utf-8", "surrogateescape")
-        return _ESCAPED.sub(_unescaped, raw).decode("utf-8", "surrogateescape")
-    return _TIMESTAMP.sub("", text).strip("`* ")
-
-
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    escape = found[1]
-    return bytes([int(escape, 8) & 0xFF]) if len(escape) == 3 else _ESCAPES.get(escape, escape)  # noqa: PLR2004  # octal
-
-
-def _listed_name(text: str) -> str:
-    """A path of the manifest, without what is said about it.
-
-    >>> _listed_name("`src/oven.py` (new)")
-    'src/oven.py'
-    """
-    return _name(re.sub(r"\s+[(\[—–:-].*$", "", text[:_LONGEST_NAME])).strip("`*,. ")
-
-
-def _without_prefixes(old: str | None, new: str | None) -> tuple[str | None, str | None]:
-    """Both paths without ``a/`` and ``b/``, where both have theirs."""
-    if old is None or new is None:
-        old, new = old or new, new or old
-    if old is None or new is None:
-        return None, None
-    has_old = old.startswith("a/") or old == DEV_NULL
-    has_new = new.startswith(("b/", "a/")) or new == DEV_NULL
-    if has_old and has_new:
-        old, new = (name if name == DEV_NULL else name[2:] for name in (old, new))
-    return old, new
-
-
-def _git_name(text: str) -> str | None:
-    """The path in ``a/x b/x``, the rest of a ``diff --git`` line where both are the same.
-
-    >>> _git_name("a/my oven.py b/my oven.py")
-    'my oven.py'
-    """
-    text = text.translate(_QUOTES).strip()
-    if text.startswith('"'):
-        name = _name(text[: text.find('"', 1) + 1])
-        return name.removeprefix("a/")
-    half = len(text) // 2
-    old, new = text[:half], text[half + 1 :]
-    if text[half : half + 1] == " " and old[:2] == "a/" and new[:2] == "b/" and old[2:] == new[2:]:
-        return old[2:]
-    words = text.split()
-    return words[-1].removeprefix("b/") if len(words) == 2 else None  # noqa: PLR2004  # two names

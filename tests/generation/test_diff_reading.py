@@ -164,6 +164,16 @@ def test_the_mark_of_a_missing_line_break_may_have_been_cut() -> None:
     assert [line.text for line in hunk.lines][-1] == "salt"
 
 
+def test_a_hunk_that_is_begun_anew_is_the_second_one() -> None:
+    """Broken off and written again from its ``@@`` inside one reply: the first half is no hunk."""
+    half = "@@ -4,9 +4,9 @@ def bake():\n rye\n-wheat\n"
+    for between in ("", HEADER, "```\n\nOnce more:\n\n```diff\n" + HEADER):
+        (first, second) = hunks(HEADER + half + between + FIRST + SECOND)
+        assert [line.text for line in first.lines] == ["rye\n", "wheat\n", "spelt\n", "salt\n"]
+        assert second.old_start == 20
+    assert len(hunks(HEADER + half + SECOND)) == 2  # its counts were wrong, and another hunk follows
+
+
 def test_blank_context_lines_may_have_lost_their_space() -> None:
     """Inside a hunk and at its end, as far as the counts want them; what is beyond is the space before prose."""
     reply = HEADER + "@@ -1,4 +1,4 @@\n rye\n\n-wheat\n+spelt\n\n\n\nThat is all.\n"

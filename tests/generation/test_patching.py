@@ -224,6 +224,18 @@ def test_a_last_hunk_is_trusted_only_where_it_ends_as_hunks_do() -> None:
     assert patch.add(unit.value).outcome == "kept"
 
 
+def test_a_mark_that_arrived_ends_the_file() -> None:
+    """Behind ``\\ No newline at end of file`` nothing can follow: the hunk is whole, even as the last thing of a cut."""
+    mark = "\\ No newline at end of file\n"
+    hunk = f"@@ -1 +1 @@\n-v = 1\n{mark}+v = 2\n"
+    for reply, after in (
+        (f"{HEAD}{hunk}{mark}", "v = 2"),
+        (f"{HEAD}{hunk}", None),
+        (f"{HEAD}{hunk}{mark[:9]}", None),
+    ):
+        assert result(salvaged(reply, reader({"oven.py": "v = 1"}), cut=True), "oven.py") == after
+
+
 NEW = "--- /dev/null\n+++ b/new.py\n@@ -0,0 +1,2 @@\n+one = 1\n+two = 2\n"
 
 
