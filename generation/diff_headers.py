@@ -85,6 +85,11 @@ class OpenHeader:
         return Header(old=old, new=new, move=self.move, mode=self.mode, is_binary=self.is_binary)
 
     @property
+    def is_named(self) -> bool:
+        """Whether its ``---`` and ``+++`` lines are there."""
+        return self.old is not None and self.new is not None
+
+    @property
     def says_more(self) -> bool:
         """Whether it changes something without a hunk: a move, a mode, an empty file, one that is gone."""
         named = self.old is not None or self.new is not None

@@ -259,7 +259,11 @@ class DiffUnits:
         if text.startswith("@@"):
             self._close("followed", hunks_follow=True)
             self._outer_line(line, text)
-        elif not head.reads(line):
+        elif head.is_named and text[:1] in {" ", "+", "-"} and text[:4] not in {"--- ", "+++ "}:
+            self._close("followed", hunks_follow=True)  # a hunk without its @@
+            self._hunk = _Open(header=self._file)
+            self._body(line)
+        elif not (head.reads(line) or (head.is_named and not text)):
             self._close("followed")
             self._outer_line(line, text)
 

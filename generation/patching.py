@@ -13,8 +13,8 @@ from difflib import get_close_matches
 from itertools import chain
 from typing import Literal
 
-from generation.diff_reading import read_diff
-from generation.diffs import Header, Hunk, header_text
+from generation.diff_reading import DiffUnits
+from generation.diffs import CutHunk, Header, Hunk, header_text
 from generation.placing import FileText, Placed, render, split_lines
 from rag.errors import BadInput
 
@@ -69,16 +69,24 @@ class Patch:
     """What whole hunks make of the files that ``read`` knows.
 
     ``read`` gives a file's bytes, None where there is no such file, and raises ``Unreadable`` for one that is
-    not to be touched. ``known`` are the paths there are, for a better word about one that is not.
+    not to be touched. ``known`` are the paths there are, for a better word about one that is not. ``refused`` is
+    what is not in it, and why.
     """
 
     read: Read
     known: Sequence[str] = ()
+    refused: list[tuple[Hunk | Header | CutHunk, str]] = field(default_factory=list)
     files: dict[str, PatchedFile] = field(default_factory=dict)
     _moved: dict[str, str] = field(default_factory=dict)
 
     def add(self, value: Hunk | Header) -> Placed:
         """Take in a hunk, or a header that changes something by itself; or say why not."""
+        placed = self._added(value)
+        if placed.outcome in {"refused", "unproven"}:
+            self.refused.append((value, placed.reason or "it was cut off"))
+        return placed
+
+    def _added(self, value: Hunk | Header) -> Placed:
         header = value.header if isinstance(value, Hunk) else value
         if not header.path:
             return _refused("it does not say which file it is for")
@@ -103,9 +111,8 @@ class Patch:
 
     def without(self, paths: Sequence[str]) -> Patch:
         """The same without what it makes of ``paths``."""
-        return Patch(
-            self.read, self.known, {path: file for path, file in self.files.items() if path not in paths}
-        )
+        files = {path: file for path, file in self.files.items() if path not in paths}
+        return Patch(self.read, self.known, self.refused, files)
 
     def before(self) -> dict[str, bytes | None]:
         """The bytes, before it, of each file that it reads or writes."""
@@ -254,11 +261,17 @@ class Patch:
 
 
 def salvaged(reply: str, read: Read, *, cut: bool) -> Patch:
-    """A patch of all that is whole in ``reply`` and fits the files; ``cut``: the reply was broken off."""
+    """A patch of all that is whole in ``reply`` and fits the files; ``cut``: the reply was broken off.
+
+    Its ``refused`` has the rest: what does not fit, and the hunk that is not whole.
+    """
     patch = Patch(read)
-    for unit in read_diff(reply, cut=cut):
+    units = DiffUnits()
+    for unit in [*units.feed(reply), *units.finish(cut=cut)]:
         if isinstance(unit.value, Hunk | Header):
             patch.add(unit.value)
+    if unfinished := units.cut_hunk:
+        patch.refused.append((unfinished, "nothing shows that it is whole"))
     return patch
 
 

@@ -174,6 +174,13 @@ def test_a_hunk_that_is_begun_anew_is_the_second_one() -> None:
     assert len(hunks(HEADER + half + SECOND)) == 2  # its counts were wrong, and another hunk follows
 
 
+def test_a_hunk_may_lack_its_first_line() -> None:
+    """Marked lines right below the names, or after a blank line, are a hunk without numbers."""
+    for between in ("", "\n"):
+        (hunk,) = hunks(f"```diff\n--- oven.py\n+++ oven.py\n{between}-wheat\n+spelt\n```\n")
+        assert (hunk.header.path, hunk.old_start, hunk.new_lines) == ("oven.py", None, ["spelt\n"])
+
+
 def test_blank_context_lines_may_have_lost_their_space() -> None:
     """Inside a hunk and at its end, as far as the counts want them; what is beyond is the space before prose."""
     reply = HEADER + "@@ -1,4 +1,4 @@\n rye\n\n-wheat\n+spelt\n\n\n\nThat is all.\n"

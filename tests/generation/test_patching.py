@@ -418,6 +418,17 @@ def test_real_replies(name: str) -> None:
     assert judged(patch).accepted
 
 
+def test_what_is_not_in_a_patch_is_told() -> None:
+    """Law 3: each hunk that does not fit, and the one that is not whole, with a reason."""
+    bad = "@@ -3,2 +3,2 @@\n def bake(loaf):\n-    heat(180)\n+    heat(200)\n"
+    half = "@@ -8,4 +8,4 @@\n def cool(bread):\n-    wait(60)\n"
+    patch = salvaged(HEAD + bad + half, reader({"oven.py": OVEN}), cut=True)
+    (first, why), (second, also) = patch.refused
+    assert (str(first), str(second)) == ("oven.py @@ -3,2", "oven.py @@ -8")
+    assert why.startswith("its lines are not in the file")
+    assert also == "nothing shows that it is whole"
+
+
 def test_render_of_nothing_is_nothing() -> None:
     """A file without changes has no hunks."""
     assert render(FileText(["a\n"])) == ""
