@@ -55,7 +55,7 @@ class CodeContext:
     def _pack(self, budget_tokens: int | None, only: tuple[str, ...] | None) -> Packed:
         paths = self.paths if only is None else [path for path in only if self._text(path)]
         budget = budget_tokens or (None if self.named else self.budget_tokens)
-        whole = [self._whole(path) for path in paths]
+        whole = [self._whole(path) for path in paths if self._text(path)]
         characters = sum(len(hit.chunk.text) for hit in whole)
         if budget is None or characters <= _MOST_CHARACTERS_A_TOKEN * budget:
             total = pack(whole, 2 * characters + 400 * len(whole) + 1, self.counter, render=self._render)
@@ -69,6 +69,11 @@ class CodeContext:
         if self._paths is None:
             self._paths = list(dict.fromkeys(self.named)) or self._found()
         return self._paths
+
+    def lines(self, path: str) -> list[str]:
+        """A file's lines; none where it is empty, not there, or not to be read."""
+        text = self._text(path)
+        return split_lines(text) if text else []
 
     def _text(self, path: str) -> str:
         """A file's text; an empty one for a file that is not there or not to be read."""
@@ -113,8 +118,7 @@ class CodeContext:
 
     def _chunks(self, path: str) -> list[Chunk]:
         """The parts of a file: its definitions, and what stands between them."""
-        text = self._text(path)
-        lines = split_lines(text) if text else []
+        text, lines = self._text(path), self.lines(path)
         starts = {0, len(lines)}
         for symbol in outline(path, text):
             if symbol.end_line - symbol.start_line + 1 >= _LEAST_LINES:
@@ -157,7 +161,7 @@ class CodeContext:
                 first, last, of = self.lines_of(passage)
                 all_of_it = f"all {of} lines" if (first, last) == (1, of) else f"lines {first}-{last} of {of}"
                 head = f"== {path}: {all_of_it}"
-            parts.append(f"{head}\n{passage.text.rstrip(chr(10))}")
+            parts.append(f"{head}\n{passage.text.removesuffix(chr(10))}")
         return well_formed("\n".join(parts))
 
     def lines_of(self, passage: Passage) -> tuple[int, int, int]:

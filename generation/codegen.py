@@ -12,9 +12,8 @@ from typing import Any, Literal
 from generation.budget import Bounds
 from generation.call import MAX_RETRIES, Call, Outcome, complete
 from generation.code_context import CodeContext, trace
-from generation.diff_reading import read_diff
 from generation.diff_writing import DiffTask
-from generation.diffs import Header, Hunk, written
+from generation.diffs import Header, Hunk
 from generation.journal import Journal
 from generation.judging import judged
 from generation.learned import Memory
@@ -93,9 +92,9 @@ class CodegenJournal(Journal):
         """What was asked: ``request``, ``repo`` and ``files``; None where there is no such run."""
         return next((entry for entry in self.entries() if "request" in entry), None)
 
-    def keep(self, value: Hunk | Header) -> None:
-        """Put a hunk on disk."""
-        self.append({"hunk": written(value)})
+    def keep(self, text: str) -> None:
+        """Put a unit on disk."""
+        self.append({"unit": text})
 
     def reply(self, text: str, reason: str) -> None:
         """Put a reply on disk, as it was."""
@@ -103,15 +102,18 @@ class CodegenJournal(Journal):
 
     def into(self, task: DiffTask) -> int:
         """Have ``task`` take in everything; the number of replies."""
-        entries = self.entries()
-        for entry in entries:
+        replies = 0
+        units: list[str] = []  # of a reply that was never put down whole: the run was killed
+        for entry in self.entries():
             if "reply" in entry:
+                units = []
+                replies += 1
                 task.replay(str(entry["reply"]), str(entry.get("reason")))
-        for entry in entries:  # those of a reply that was never put down whole: the run was killed
-            for unit in read_diff(str(entry.get("hunk", ""))):
-                if isinstance(unit.value, Hunk | Header):
-                    task.restore(unit.value)
-        return sum("reply" in entry for entry in entries)
+            elif "unit" in entry:
+                units.append(str(entry["unit"]))
+        if units:
+            task.restore(units)
+        return replies
 
 
 def new_token() -> str:
@@ -146,11 +148,6 @@ async def write_diff(
     ``files`` are the paths to show; without any they are searched for. Nothing is written but the journal.
     Raises ``BadInput`` for files that cannot be read, and what ``complete`` raises before the first reply.
     """
-
-    def keep(value: Hunk | Header) -> None:
-        journal.keep(value)
-        on_hunk(value)
-
     task = DiffTask(
         context=CodeContext(
             repository=repository,
@@ -161,8 +158,9 @@ async def write_diff(
         ),
         patch=Patch(repository.read, repository.files),
         counter=counter,
-        on_unit=keep,
+        on_unit=journal.keep,
         on_reply=journal.reply,
+        on_hunk=on_hunk,
         cap_tokens=cap_tokens,
     )
     await asyncio.to_thread(task.context.packed)  # reading and searching a repository takes its time

@@ -41,6 +41,8 @@ class OpenHeader:
     def reads(self, line: str) -> bool:
         """Whether ``line`` is one more line of the header; it is then taken in."""
         text = line.rstrip("\r\n")
+        if text.startswith(("--- ", "+++ ")) and not self._names(text[4:]):
+            return False
         if text.startswith("--- ") and self.new is None:
             self.old = name_in(text[4:])
         elif text.startswith("+++ "):
@@ -51,6 +53,16 @@ class OpenHeader:
             return False
         self.raw.append(line)
         return True
+
+    def _names(self, text: str) -> bool:
+        """Whether a name is one of those in the ``diff --git`` line; another begins another file."""
+        name = name_in(text)
+        named = (self.git_line, self.moved_from, self.moved_to)
+        return (
+            not self.git_line
+            or name == DEV_NULL
+            or any(one and one in some for one in (name, text.strip()) for some in named)
+        )
 
     def _extended(self, found: re.Match[str]) -> None:
         if found["binary"]:
@@ -85,6 +97,11 @@ class OpenHeader:
         return Header(old=old, new=new, move=self.move, mode=self.mode, is_binary=self.is_binary)
 
     @property
+    def is_shown_by_lines(self) -> bool:
+        """Whether the file is made or deleted, so that its lines say it."""
+        return self.made is not None or DEV_NULL in {self.old, self.new}
+
+    @property
     def is_named(self) -> bool:
         """Whether its ``---`` and ``+++`` lines are there."""
         return self.old is not None and self.new is not None
@@ -95,7 +112,8 @@ class OpenHeader:
         named = self.old is not None or self.new is not None
         is_empty = self.made == "new" and not named and not self.has_content
         mode_alone = self.mode is not None and self.made is None
-        return bool(self.move or mode_alone or is_empty or self.made == "deleted" or self.is_binary)
+        is_gone = self.made == "deleted" or (self.new == DEV_NULL and self.old is not None)
+        return bool(self.move or mode_alone or is_empty or is_gone or self.is_binary)
 
 
 def name_in(text: str) -> str:
@@ -119,10 +137,15 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 def listed_name(text: str) -> str:
     """A path of the manifest, without what is said about it.
 
-    >>> listed_name("`src/oven.py` (new)")
-    'src/oven.py'
+    >>> listed_name("`./src/oven.py` (new)"), listed_name(".github/ci.yml")
+    ('src/oven.py', '.github/ci.yml')
     """
-    return name_in(re.sub(r"\s+[(\[—–:-].*$", "", text[:_LONGEST_NAME])).strip("`*,. ")
+    return (
+        name_in(re.sub(r"\s+[(\[—–:-].*$", "", text[:_LONGEST_NAME]))
+        .strip("`*, ")
+        .removeprefix("./")
+        .rstrip(".")
+    )
 
 
 def _without_prefixes(old: str | None, new: str | None) -> tuple[str | None, str | None]:

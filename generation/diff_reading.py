@@ -82,7 +82,8 @@ class _Open:
         """Whether ``other`` is the same hunk again: this one was broken off, and then written from its start."""
         if self.old_start is None or (self.header and other.header and self.header.path != other.header.path):
             return False
-        return self.old_start == other.old_start
+        both = min(len(self.lines), len(other.lines))
+        return self.old_start == other.old_start and self.lines[:both] == other.lines[:both]
 
     def add(self, op: Op, text: str) -> None:
         self.lines.append(Line(op=op, text=text))
@@ -109,16 +110,24 @@ class _Open:
 
 
 class DiffUnits:
-    """The parser of one reply. ``header`` is the file that hunks without a header of their own belong to."""
+    """The parser of one reply. ``header`` is the file that hunks without a header of their own belong to.
 
-    def __init__(self, header: Header | None = None) -> None:
+    A reply that ``needs_mark`` is read as one that was cut, unless the mark of its end is in it.
+    """
+
+    def __init__(self, header: Header | None = None, *, needs_mark: bool = False) -> None:
+        self._needs_mark = needs_mark
+        self.is_marked = False  # the mark of its end is in it
         self._file = header
         self._pieces: list[str] = []
-        self._rest = ""
+        self._partial: list[str] = []  # of the line that has not ended
         self._held: list[str] = []  # "--- x", "+++ y": a header, or lines of a hunk that look like one
         self._head: OpenHeader | None = None
         self._hunk: _Open | None = None
         self._doubtful: _Open | None = None  # something follows it, and its counts do not fit
+        self._may_go_on = (
+            False  # what follows it has no mark: a line that has one would show it was not whole
+        )
         self._listed: list[str] | None = None  # the manifest's files while it is read
         self._begun = False
         self._tail: list[str] | None = [] if header else None  # lines before the first header
@@ -127,26 +136,33 @@ class DiffUnits:
     def feed(self, piece: str) -> list[Unit]:
         """Read ``piece``; return what is whole now, in order."""
         self._pieces.append(piece)
-        *lines, self._rest = (self._rest + piece).split("\n")
-        for line in lines:
-            self._line(line + "\n")
+        self._partial.append(piece)
+        if "\n" in piece:
+            *lines, rest = self._rest.split("\n")
+            self._partial = [rest]
+            for line in lines:
+                self._line(line + "\n")
         return self._taken()
 
     def finish(self, *, cut: bool) -> list[Unit]:
         """What is whole although nothing follows it: the reply ended by itself, or it was ``cut``."""
-        if cut and self._tail:
-            self._close_tail()
+        rest = self._rest
+        cut = cut or (self._needs_mark and not self.is_marked and not _END.fullmatch(rest))
+        if rest and (not cut or _FENCE.fullmatch(rest)):
+            self._partial = []
+            self._line(rest + "\n")
         if not cut:
-            rest, self._rest = self._rest, ""
-            if rest:
-                self._line(rest + "\n")
             self._release()
-            self._close_tail()
             self._close("ended")
         elif self._hunk and not self._held and not self._head:
             self._close_cut()
-        self._settle(None)
+        self._close_tail()
+        self._settle(self._hunk)
         return self._taken()
+
+    @property
+    def _rest(self) -> str:
+        return "".join(self._partial)
 
     @property
     def text(self) -> str:
@@ -180,10 +196,14 @@ class DiffUnits:
 
     def _line(self, line: str) -> None:
         text = line.rstrip("\r\n")
+        may_go_on, self._may_go_on = self._may_go_on, False
         if self._held:
             if self._is_header_so_far(text):
                 return
             self._release()
+        if may_go_on and self._doubtful and text[:1] in {" ", "+", "-"} and text[:4] != "--- ":
+            self._break(self._doubtful, line)
+            return
         if self._hunk:
             self._hunk_line(line, text)
         elif self._head:
@@ -225,23 +245,27 @@ class DiffUnits:
             self._close("followed")
         elif text[:1] in {" ", "+", "-", "\\"}:
             self._body(line)
-        elif text.startswith(("@@", "diff --git ")) or _FENCE.fullmatch(text) or _END.fullmatch(text):
+        elif text.startswith(("@@", "diff --git ")) or _END.fullmatch(text):
             self._close("followed")
             self._outer_line(line, text)
         elif hunk.fits and text.strip():
             self._close("followed")
+        elif _FENCE.fullmatch(text) and text.strip() in {"```", "~~~"}:
+            self._close("followed")
+            self._may_go_on = True
         else:
             hunk.loose.append(line)
             hunk.raw.append(line)
             if hunk.old is not None and any(map(str.strip, hunk.loose)) and len(hunk.loose) > hunk.old:
                 self._close("followed")
+                self._may_go_on = True
 
     def _body(self, line: str) -> None:
         """A line that is marked as part of the hunk."""
         hunk = self._hunk
         assert hunk is not None
         if any(line.strip() for line in hunk.loose) and hunk.old is None:
-            self._close("followed")  # without counts, what has no mark is prose
+            self._break(hunk, line)  # without counts, nobody knows what has no mark
             return
         hunk.raw.append(line)
         hunk.take_loose(all_of_them=True)
@@ -252,6 +276,13 @@ class DiffUnits:
                 hunk.without_last_break()
             case " " | "+" | "-" as op:
                 hunk.add(op, line[1:])
+
+    def _break(self, hunk: _Open, line: str) -> None:
+        """It goes on behind lines that have no mark: what there is of ``hunk`` is not all of it."""
+        self._hunk = self._doubtful = None
+        text = "".join([*hunk.raw, line])
+        value = CutHunk(header=hunk.header, old_start=hunk.old_start, text=text)
+        self._units.append(Unit(key=str(value), value=value, text=text))
 
     def _head_line(self, line: str, text: str) -> None:
         head = self._head
@@ -269,10 +300,10 @@ class DiffUnits:
 
     def _outer_line(self, line: str, text: str) -> None:
         """A line outside of hunks and headers."""
-        if self._tail is not None:
-            self._tail_line(line, text)
         if self._listed is not None and self._is_listed(text):
             return
+        if self._tail is not None:
+            self._tail_line(line, text)
         if text.startswith("diff --git "):
             self._begun = True
             self._head = OpenHeader(git_line=text.removeprefix("diff --git "), raw=[line])
@@ -282,9 +313,9 @@ class DiffUnits:
             self._begun = True
             self._hunk = _opened(text, self._file, crlf=line.endswith("\r\n"))
             self._hunk.raw.append(line)
-            self._settle(self._hunk)
         elif _END.fullmatch(text):
             self._settle(None)
+            self._begun, self.is_marked = False, True
             self._units.append(Unit(key=END_MARKER, value=EndOfDiff(), text=line))
         elif not self._begun and _FILES.fullmatch(text):
             self._listed = []
@@ -293,7 +324,7 @@ class DiffUnits:
         assert self._tail is not None
         if text[:1] in {" ", "+", "-"} and not text.startswith("--- "):
             self._tail.append(line)
-        elif text.startswith(("@@", "diff --git ", "--- ")) or _END.fullmatch(text):
+        elif text.startswith(("@@", "diff --git ", "--- ")) or _END.fullmatch(text) or _FILES.fullmatch(text):
             self._close_tail()
 
     def _is_listed(self, text: str) -> bool:
@@ -325,21 +356,21 @@ class DiffUnits:
             self._head = None
             self._begun = True
             self._file = head.closed()
-            alone = head.says_more and not (hunks_follow and head.made)
+            alone = head.says_more and not (hunks_follow and head.is_shown_by_lines)
             if self._file and alone:
                 self._emit(self._file, str(self._file.path), head.raw)
         if hunk := self._hunk:
             hunk.take_loose(all_of_them=False)
             if hunk.fits or proof == "followed":
                 self._hunk = None
-                self._settle(None)
+                self._settle(hunk)
             if hunk.fits:
                 self._emit_hunk(hunk, proof)
             elif proof == "followed":
                 self._doubtful = hunk
 
     def _settle(self, following: _Open | None) -> None:
-        """A hunk whose counts did not fit is whole, unless the ``following`` one begins it anew."""
+        """A hunk whose counts did not fit is whole, unless the ``following`` one is the same, begun anew."""
         hunk, self._doubtful = self._doubtful, None
         if hunk and not (following and hunk.is_begun_anew_by(following)):
             self._emit_hunk(hunk, "followed")
@@ -356,6 +387,7 @@ class DiffUnits:
             return  # what comes after the last line break shows that the counts are not true
         is_followed = bool(self._rest) and self._rest[0] not in "\\\r"
         self._hunk = None
+        self._settle(hunk)
         self._emit_hunk(hunk, "followed" if is_followed else "counted", file_may_end_here=is_last)
 
     def _emit_hunk(self, hunk: _Open, proof: Proof, *, file_may_end_here: bool = False) -> None:

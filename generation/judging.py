@@ -22,7 +22,7 @@ class Judgement:
 
 
 def judged(patch: Patch) -> Judgement:
-    """Have git apply ``patch`` to the files as they were: all together, and each file alone where that fails.
+    """Have git apply ``patch`` to the files as they were: all together, and one by one where that fails.
 
     The files are put into the index of a repository of their own, made for this and thrown away: neither the
     user's work tree nor their index is read or written. What is refused is to be left out; the rest is then
@@ -31,18 +31,16 @@ def judged(patch: Patch) -> Judgement:
     before, after = patch.before(), patch.after()
     with tempfile.TemporaryDirectory(prefix="hookline-") as name:
         bench = _Bench(Path(name), before)
-        if (words := bench.refusal(patch.diff(), after)) is None:
+        if bench.refusal(patch.diff(), after) is None:
             return Judgement(accepted=True)
-        refused = {
-            path: alone
-            for path, file in patch.files.items()
-            if (alone := bench.refusal(str(file), {path: after.get(path)})) is not None
-        }
-        left = patch.without(list(refused))
-        rest = bench.refusal(left.diff(), left.after())
-        if rest is not None:  # each alone, but not together
-            refused |= {path: rest for path in patch.files if path not in refused}
-        return Judgement(accepted=False, refused=refused or dict.fromkeys(patch.files, words))
+        refused: dict[str, str] = {}
+        left = Patch(patch.read)
+        for path, file in patch.files.items():  # each beside those that were taken before it
+            left.files[path] = file
+            if (words := bench.refusal(left.diff(), left.after())) is not None:
+                refused[path] = words
+                del left.files[path]
+        return Judgement(accepted=False, refused=refused)
 
 
 class _Bench:

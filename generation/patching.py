@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import chain
 from typing import Literal
@@ -21,6 +21,7 @@ from rag.errors import BadInput
 Read = Callable[[str], bytes | None]
 _MODES = {"100644", "100755"}
 _COMPARED_PATHS = 5000
+_LONGEST_NAME, _LONGEST_PATH, _SHOWN_NAME = 255, 1000, 80
 _KEPT = Placed(outcome="kept")
 
 
@@ -79,25 +80,23 @@ class Patch:
     files: dict[str, PatchedFile] = field(default_factory=dict)
     _moved: dict[str, str] = field(default_factory=dict)
 
-    def add(self, value: Hunk | Header) -> Placed:
-        """Take in a hunk, or a header that changes something by itself; or say why not."""
-        placed = self._added(value)
+    def add(self, value: Hunk | Header, *, may_be_there: bool = False) -> Placed:
+        """Take in a hunk, or a header that changes something by itself; or say why not.
+
+        ``may_be_there``: somebody may have applied it meanwhile; it is then a repeat.
+        """
+        placed = self._added(value, may_be_there=may_be_there)
         if placed.outcome in {"refused", "unproven"}:
             self.refused.append((value, placed.reason or "it was cut off"))
         return placed
 
-    def _added(self, value: Hunk | Header) -> Placed:
+    def _added(self, value: Hunk | Header, *, may_be_there: bool) -> Placed:
         header = value.header if isinstance(value, Hunk) else value
-        if not header.path:
-            return _refused("it does not say which file it is for")
-        for path in {header.old, header.new} - {None}:
-            if problem := unsafe_path(path or ""):
-                return _refused(problem)
-        if header.is_binary:
-            return _refused("it is a binary file: only text is changed")
-        if header.mode and header.mode not in _MODES:
-            return _refused(f"mode {header.mode}: only plain files are written, no links")
+        if problem := _problem(header):
+            return _refused(problem)
         try:
+            if may_be_there and isinstance(value, Hunk) and self._is_there(value):
+                return Placed(outcome="repeat", note="is in the file already")
             placed = self._hunk(value) if isinstance(value, Hunk) else self._alone(value)
         except Unreadable as error:
             return _refused(str(error))
@@ -116,12 +115,8 @@ class Patch:
 
     def before(self) -> dict[str, bytes | None]:
         """The bytes, before it, of each file that it reads or writes."""
-        files = {file.path: file.before for file in self.files.values() if not file.move}
-        for file in self.files.values():
-            if file.move and file.source:
-                files.setdefault(file.source, file.before)
-                files.setdefault(file.path, None)
-        return files
+        files = {file.path: None if file.move else file.before for file in self.files.values()}
+        return files | {file.source: file.before for file in self.files.values() if file.move and file.source}
 
     def after(self) -> dict[str, bytes | None]:
         """The bytes, after it, of each file that it changes; None for one that is gone."""
@@ -137,14 +132,8 @@ class Patch:
     def _hunk(self, hunk: Hunk) -> Placed:
         header = hunk.header
         path = self._path(header)
-        file = self.files.get(path)
-        if file is None:
-            before = self.read(path)
-            creates = not hunk.old_lines and (header.old is None or before is None)
-            if before is None and not creates:
-                return _refused(self._unknown(path))
-            file = PatchedFile(path=path, before=before, text=FileText(_lines(before)), mode=None)
-        elif file.is_deleted:
+        file = self._file(path, header, creates=not hunk.old_lines)
+        if file.is_deleted:
             return Placed(outcome="repeat") if header.new is None else _refused("the file is deleted")
         if not _is_text(hunk.new_lines):
             return _refused("it is not text")
@@ -158,10 +147,35 @@ class Patch:
             self.files[path] = file
             if header.mode and not file.is_new:
                 file.mode = header.mode
+            if path == header.old and header.new not in {None, path}:
+                note = f"there is no {header.new}, it changes {path}"
+                placed = replace(placed, note=", ".join(filter(None, [placed.note, note])))
         return placed
+
+    def _file(self, path: str, header: Header, *, creates: bool) -> PatchedFile:
+        """The file of a hunk as it is becoming; ``creates``: the hunk could be all of a new one."""
+        file = self.files.get(path)
+        if header.move and (file is None or (file.move, file.source) != (header.move, header.old)):
+            raise Unreadable(f"{header.old} does not become {path}, so there is nothing to change in it")
+        if file is not None:
+            return file
+        before = None if path in self._moved else self.read(path)
+        if before is None and not creates:
+            raise Unreadable(self._unknown(path))
+        return PatchedFile(path=path, before=before, text=FileText(_lines(before)))
+
+    def _is_there(self, hunk: Hunk) -> bool:
+        """Whether the file has what the hunk makes of it."""
+        path = self._path(hunk.header)
+        if path in self.files or hunk.header.new is None:
+            return False
+        new, lines = hunk.new_lines, _lines(self.read(path)) or []
+        return bool(new) and any(lines[at : at + len(new)] == new for at in range(len(lines) - len(new) + 1))
 
     def _path(self, header: Header) -> str:
         """The file that a header is about: of two names without a move, models write one that is not there."""
+        if header.old is None:
+            return header.path
         path = self._moved.get(header.path, header.path)
         if (
             header.old
@@ -174,18 +188,15 @@ class Patch:
         return path
 
     def _creation(self, file: PatchedFile, hunk: Hunk) -> Placed:
-        lines = hunk.new_lines
-        if file.before is not None:
-            return (
-                Placed(outcome="repeat") if file.kept else _refused("it is to be created, and exists already")
-            )
-        if file.text.lines:  # created already: the same again, or a part that follows
-            again = file.text.lines[: len(lines)] == lines
-            return Placed(outcome="repeat") if again else file.text.place(hunk)
-        if hunk.old_lines:
-            return _refused("it is to be created, and the hunk has lines that would have to be there")
-        if (hunk.new_start or 1) > 1:
-            return _refused(f"it begins with line {hunk.new_start}, and the lines before it are missing")
+        lines, made = hunk.new_lines, file.text.lines
+        if file.before is not None and not file.kept:
+            return _refused("it is to be created, and exists already")
+        if file.before is not None or (made and made[: len(lines)] == lines):
+            return Placed(outcome="repeat")
+        if made and lines[: len(made)] != made:  # not begun anew: a part that follows
+            return file.text.place(hunk)
+        if hunk.old_lines or (hunk.new_start or 1) > 1:
+            return _refused("it is to be created, and the hunk does not begin with its first line")
         if hunk.file_may_end_here:
             return Placed(outcome="unproven")
         file.text.create(lines)
@@ -206,23 +217,18 @@ class Patch:
 
     def _alone(self, header: Header) -> Placed:
         """A header that changes something without a hunk."""
-        old, new = header.old, header.new
         if header.move:
             return self._move(header)
         file = self.files.get(header.path)
-        if file is not None and (file.is_deleted, file.mode) == (new is None, header.mode):
+        is_gone = header.new is None and header.old in self._moved
+        if is_gone or (file and (file.is_deleted, file.mode) == (header.new is None, header.mode)):
             return Placed(outcome="repeat")
-        if file is None:
-            before = self.read(header.path)
-            file = PatchedFile(path=header.path, before=before, text=FileText(_lines(before)))
-        if old is None:
-            if file.before is not None or file.kept:
-                return _refused("it is to be created, and exists already")
-        elif file.before is None:
-            return _refused(self._unknown(header.path))
-        if new is None:
-            if file.kept:
-                return _refused("a file is deleted as a whole, or not at all")
+        file = file or self._file(header.path, header, creates=header.old is None)
+        if header.old is None and (file.before is not None or file.kept):
+            return _refused("it is to be created, and exists already")
+        if header.new is None and file.kept:
+            return _refused("a file is deleted as a whole, or not at all")
+        if header.new is None:
             file.is_deleted = True
             file.text.create([])
         file.mode = header.mode
@@ -270,9 +276,35 @@ def salvaged(reply: str, read: Read, *, cut: bool) -> Patch:
     for unit in [*units.feed(reply), *units.finish(cut=cut)]:
         if isinstance(unit.value, Hunk | Header):
             patch.add(unit.value)
+        elif isinstance(unit.value, CutHunk):
+            patch.refused.append((unit.value, "lines of it have no mark"))
     if unfinished := units.cut_hunk:
         patch.refused.append((unfinished, "nothing shows that it is whole"))
-    return patch
+    paths = {path_of(value) for value, _ in patch.refused}
+    new = [path for path in paths if path in patch.files and patch.files[path].is_new]
+    patch.refused += [
+        (value, "its new file is not whole") for path in new for value in patch.files[path].kept
+    ]
+    return patch.without(new)
+
+
+def path_of(value: Hunk | Header | CutHunk) -> str:
+    """The file that it is about; an empty string where that is not known."""
+    header = value if isinstance(value, Header) else value.header
+    return header.path if header else ""
+
+
+def _problem(header: Header) -> str | None:
+    """Why nothing under ``header`` can be taken in, whatever the files are."""
+    if not header.path:
+        return "it does not say which file it is for"
+    if problem := next(filter(None, (unsafe_path(path) for path in (header.old, header.new) if path)), None):
+        return problem
+    if header.is_binary:
+        return "it is a binary file: only text is changed"
+    if header.mode and header.mode not in _MODES:
+        return f"mode {header.mode}: only plain files are written, no links"
+    return None
 
 
 def unsafe_path(path: str) -> str | None:
@@ -284,8 +316,10 @@ def unsafe_path(path: str) -> str | None:
     parts = path.split("/")
     if path.startswith(("/", "~")) or ".." in parts or re.match(r"[A-Za-z]:", path) or "\\" in path:
         return f"{path} leaves the repository: paths are relative to it, without .."
-    if any(part in {"", "."} for part in parts):
-        return f"{path} is no path of a file"
+    if any(part in {"", "."} or len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in parts):
+        return f"{path[:_SHOWN_NAME]} is no path of a file"
+    if len(path) > _LONGEST_PATH:
+        return f"{path[:_SHOWN_NAME]}... is too long a path"
     if any(re.fullmatch(r"\.git|git~\d+", part.rstrip(". ").casefold()) for part in parts):
         return f"{path} is git's own: it is never changed"
     if not _is_text([path]) or any(ord(char) < ord(" ") for char in path):

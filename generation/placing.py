@@ -21,7 +21,10 @@ _MARKS = str.maketrans(
     "'" * 4 + '"' * 4 + "------ ",
 )
 _WORD = re.compile(r"\w{3,}")
+_COMMENTS = ("#", "//", "/*", "*", "--", "<!--", ";", "%")
+_LEAST_LINES = 2  # with words in them, of a hunk that is placed although it is not quite what stands there
 _SHOWN_LINES = 7
+_SHOWN_REFUSALS = 20  # of a file, with the nearest real lines: finding them takes its time
 _COMPARED_LINES = 5000  # of a file, for the nearest real lines of a hunk that was refused
 
 Edit = tuple[int, int, tuple[str, ...]]  # rows from, to (exclusive), and what stands there instead
@@ -77,6 +80,7 @@ class FileText:
     _edits: set[Edit] = field(default_factory=set)
     _placed: set[tuple[int | None, tuple[Line, ...]]] = field(default_factory=set)
     _drift: int = 0
+    _refusals: int = 0
 
     def __post_init__(self) -> None:
         self._rows = [_Row(origin, text) for origin, text in enumerate(self.base or [])]
@@ -93,7 +97,8 @@ class FileText:
     def place(self, hunk: Hunk) -> Placed:
         """Put ``hunk`` where it belongs, or say why not; then nothing has changed."""
         key = (hunk.old_start, hunk.lines)
-        if key in self._placed:
+        again = hunk.old_start is None and any(lines == hunk.lines for _, lines in self._placed)
+        if key in self._placed or again:
             return Placed(outcome="repeat")
         placed = self._matched(hunk) if hunk.old_lines else self._appended(hunk)
         if placed.outcome in {"kept", "repeat"}:
@@ -104,9 +109,10 @@ class FileText:
         """An insertion without context is taken at the end of the file only."""
         end = len(self._rows)
         new = tuple(hunk.new_lines)
-        if end and self.lines[-len(new) :] == list(new):
+        says_end = end in {hunk.old_start, (hunk.new_start or 0) - 1}
+        if not says_end and end and self.lines[-len(new) :] == list(new):
             return Placed(outcome="repeat")
-        if hunk.old_start != end and hunk.new_start != end + 1:
+        if not says_end:
             return Placed(
                 outcome="refused", reason="nothing in it says where it belongs: give it context lines"
             )
@@ -122,13 +128,15 @@ class FileText:
         places: list[int] = []
         for find, (lines, is_base) in product((_alike, _less_alike), views):
             drift = self._drift if is_base else 0
-            expected = None if hunk.old_start is None else hunk.old_start - 1 + drift
             for level, variant, found in find(hunk, lines):
-                chosen = _chosen(found, expected)
+                chosen = _chosen(found, None if hunk.old_start is None else hunk.old_start - 1, drift)
                 if chosen is None:
-                    places = places or [_first(one.rows) + 1 for one in found]
+                    places = [_first(one.rows) + 1 for one in found]
                     break
-                return self._put(variant, chosen, level, is_base=is_base, stated=hunk.old_start)
+                others = [one for one in found if one is not chosen]
+                return self._put(variant, chosen, level, others, is_base=is_base)
+            if places:
+                break
         if places:
             listed = ", ".join(map(str, places[:5])) + (", ..." if len(places) > 5 else "")  # noqa: PLR2004  # enough
             return Placed(
@@ -136,7 +144,10 @@ class FileText:
             )
         return Placed(outcome="refused", reason=f"its lines are not in the file{self._nearest(hunk)}")
 
-    def _put(self, hunk: Hunk, found: _Found, level: str, *, is_base: bool, stated: int | None) -> Placed:
+    def _put(
+        self, hunk: Hunk, found: _Found, level: str, others: Sequence[_Found], *, is_base: bool
+    ) -> Placed:
+        stated = hunk.old_start
         lines = (self.base or []) if is_base else self.lines
         first, end = _first(found.rows), max(found.rows) + 1
         if not _is_proven(hunk, touches_end=end == len(lines)):
@@ -146,21 +157,17 @@ class FileText:
             return Placed(
                 outcome="refused", reason=f"blank lines differ where it deletes{self._nearest(hunk)}"
             )
+        new = [edit for edit in edits if edit not in self._edits] if is_base else edits
+        if not new:
+            elsewhere = [one for one in others if _edits(hunk, one, lines, is_exact=not level)]
+            return _repeat(first, elsewhere)
+        mapped = self._mapped(new) if is_base else [edit for edit in new if not self._is_there(edit)]
+        if not mapped:
+            reason = "it changes lines that a kept hunk has changed in another way"
+            return Placed(outcome="repeat") if mapped == [] else Placed(outcome="refused", reason=reason)
         if is_base:
-            new = [edit for edit in edits if edit not in self._edits]
-            if not new:
-                return Placed(outcome="repeat")
-            mapped = self._mapped(new)
-            if mapped is None:
-                return Placed(
-                    outcome="refused", reason="it changes lines that a kept hunk has changed in another way"
-                )
             self._edits |= set(new)
             self._drift = first - (stated - 1) if stated is not None else self._drift
-        else:
-            mapped = [edit for edit in edits if not self._is_there(edit)]
-            if not mapped:
-                return Placed(outcome="repeat")
         self._apply_to_rows(mapped)
         moved = 0 if stated is None or not is_base else first + 1 - stated
         notes = [f"{level} not as in the file"] if level else []
@@ -212,6 +219,9 @@ class FileText:
 
     def _nearest(self, hunk: Hunk) -> str:
         """The real lines that are most like the hunk's, to show beside it."""
+        self._refusals += 1
+        if self._refusals > _SHOWN_REFUSALS:
+            return ""
         lines = self.lines[:_COMPARED_LINES]
         wanted = [line.rstrip() for line in hunk.old_lines if line.strip()]
         at = {line.strip(): row for row, line in reversed(list(enumerate(lines)))}
@@ -259,6 +269,14 @@ def render(file: FileText) -> str:
     return "".join(hunks)
 
 
+def _repeat(first: int, elsewhere: Sequence[_Found]) -> Placed:
+    """A hunk that changes nothing new: a repeat, unless there is another place that it may have been meant for."""
+    if not elsewhere:
+        return Placed(outcome="repeat")
+    at = ", ".join(str(_first(one.rows) + 1) for one in elsewhere[:5])
+    return Placed(outcome="refused", reason=f"line {first + 1} is changed already; it would also fit at {at}")
+
+
 def _range(start: int, count: int) -> str:
     return str(start) if count == 1 else f"{start},{count}"
 
@@ -292,7 +310,7 @@ def _alike(hunk: Hunk, lines: Sequence[str]) -> Iterator[tuple[str, Hunk, list[_
 
     For each way to compare that finds any: what differs, the hunk as it is compared, and its places.
     """
-    variants = _variants(hunk)
+    variants = [*_variants(hunk), *_ended_alike(hunk, lines)]
     for level, key in _LEVELS:
         keyed = [key(line) for line in lines]
         for variant in variants:
@@ -302,8 +320,8 @@ def _alike(hunk: Hunk, lines: Sequence[str]) -> Iterator[tuple[str, Hunk, list[_
 
 
 def _less_alike(hunk: Hunk, lines: Sequence[str]) -> Iterator[tuple[str, Hunk, list[_Found]]]:
-    """The same where blank lines, indentation or context differ."""
-    if not any(_WORD.search(line) for line in hunk.old_lines):
+    """The same where blank lines, indentation or context differ: of at least two lines with words in them."""
+    if sum(bool(_WORD.search(line)) for line in hunk.old_lines) < _LEAST_LINES:
         return
     variants = _variants(hunk)
     trimmed = variants[-1]
@@ -319,6 +337,23 @@ def _variants(hunk: Hunk) -> list[Hunk]:
     """``hunk``, and ``hunk`` without blank context lines at its ends: models add and lose them."""
     trimmed = _without_outer_blanks(hunk)
     return [hunk, trimmed] if trimmed is not hunk and trimmed.old_lines else [hunk]
+
+
+def _ended_alike(hunk: Hunk, lines: Sequence[str]) -> list[Hunk]:
+    """``hunk`` with a last line that ends as the file does, where it does not: models forget the mark, cuts take it."""
+    old, new = hunk.old_lines, hunk.new_lines
+    real = lines[-1] if lines else ""
+    if not old or old[-1] == real or old[-1].rstrip("\n") != real.rstrip("\n"):
+        return []
+    ends = real[len(real.rstrip("\n")) :]
+    last = {max(at for at, line in enumerate(hunk.lines) if line.op != "+")}
+    if new and new[-1].endswith("\n") == old[-1].endswith("\n"):
+        last.add(max(at for at, line in enumerate(hunk.lines) if line.op != "-"))
+    changed = [
+        replace(line, text=line.text.rstrip("\n") + ends) if at in last else line
+        for at, line in enumerate(hunk.lines)
+    ]
+    return [replace(hunk, lines=tuple(changed))]
 
 
 def _starts(old: Sequence[str], lines: Sequence[str]) -> list[int]:
@@ -343,14 +378,18 @@ def _without_outer_blanks(hunk: Hunk) -> Hunk:
 
 
 def _without_invented_context(hunk: Hunk, lines: Sequence[str]) -> list[Hunk]:
-    """``hunk``, and ``hunk`` without the context lines that are nowhere in the file.
+    """``hunk``, and ``hunk`` without the comments in its context that are nowhere in the file.
 
-    Models remember comments that never were there. Half of its old lines at least must be real.
+    Models remember comments that never were there. Two lines with words at least must be real.
     """
     there = {line.strip() for line in lines}
-    real = [line for line in hunk.lines if line.op != " " or line.text.strip() in there]
+    real = [
+        line
+        for line in hunk.lines
+        if line.op != " " or line.text.strip() in there or not line.text.strip().startswith(_COMMENTS)
+    ]
     some = replace(hunk, lines=tuple(real))
-    enough = len(some.old_lines) * 2 >= len(hunk.old_lines) and any(map(_WORD.search, some.old_lines))
+    enough = sum(bool(_WORD.search(line)) for line in some.old_lines) >= _LEAST_LINES
     return [hunk, some] if len(real) < len(hunk.lines) and enough else [hunk]
 
 
@@ -361,8 +400,19 @@ def _skipping_blanks(hunk: Hunk, lines: Sequence[str]) -> list[_Found]:
     starts = _starts([line for line in old if line], [line for _, line in there])
     found: list[_Found] = []
     for at in starts:
-        rows = iter(row for row, _ in there[at:])
-        found.append(_Found(rows=tuple(next(rows) if line else -1 for line in old)))
+        real = iter(row for row, _ in there[at:])
+        rows: list[int] = []
+        following = there[at][0]
+        for line in old:
+            if line:
+                rows.append(next(real))
+                following = rows[-1] + 1
+            elif following < len(lines) and not lines[following].strip():
+                rows.append(following)
+                following += 1
+            else:
+                rows.append(-1)
+        found.append(_Found(rows=tuple(rows)))
     return found
 
 
@@ -400,13 +450,19 @@ def _first(rows: Sequence[int]) -> int:
     return min(row for row in rows if row >= 0)
 
 
-def _chosen(found: Sequence[_Found], expected: int | None) -> _Found | None:
-    """The only place, or the one that is clearly nearest to where the hunk says it is."""
+def _chosen(found: Sequence[_Found], stated: int | None, drift: int) -> _Found | None:
+    """The only place, the one where the hunk says it is, or the one that is clearly nearest to it.
+
+    ``drift`` is by how much the number of the hunk before was wrong: the next is often wrong by the same.
+    """
     if len(found) == 1:
         return found[0]
-    if expected is None:
+    if stated is None:
         return None
-    by_distance = sorted((abs(_first(one.rows) - expected), index) for index, one in enumerate(found))
+    for one in found:
+        if _first(one.rows) == stated:
+            return one
+    by_distance = sorted((abs(_first(one.rows) - stated - drift), index) for index, one in enumerate(found))
     (nearest, index), (second, _) = by_distance[:2]
     return found[index] if nearest * 2 < second or not nearest else None
 

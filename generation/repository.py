@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from generation.diff_reading import read_diff
-from generation.diffs import Hunk
 from generation.git import git
 from generation.patching import Patch, PatchedFile, Unreadable, unsafe_path
 from rag.errors import BadInput
 from rag.files import write_all
 
 MAX_FILE_BYTES = 1_000_000
+OURS = ".hookline"  # journals and stores, where that is the working folder
+_LINK_MODE = "160000"  # of another repository's place in git's index
+_REMEDIES = {
+    "dubious ownership": "'git config --global --add safe.directory DIR' says that you trust it",
+    "work tree": "give the folder of a work tree, not git's own",
+    "": "'git init' makes a repository of a folder",
+}
 
 
 @dataclass(slots=True)
@@ -26,7 +33,9 @@ class Repository:
     """
 
     root: Path
-    _files: tuple[str, ...] | None = field(default=None)
+    _files: tuple[str, ...] | None = None
+    _tracked: set[str] = field(default_factory=set)
+    _inner: set[str] = field(default_factory=set)  # other repositories, by the index
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
@@ -34,9 +43,8 @@ class Repository:
         found = git(self.root, "rev-parse", "--show-toplevel")
         if found.returncode:
             why = found.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ").split("\n")[0]
-            raise BadInput(
-                f"--repo {self.root} cannot be used ({why}): 'git init' makes a repository of a folder"
-            )
+            remedy = next(remedy for words, remedy in _REMEDIES.items() if words in why)
+            raise BadInput(f"--repo {self.root} cannot be used ({why}): {remedy}")
         top = Path(os.fsdecode(found.stdout.rstrip(b"\n")))
         if top.resolve() != self.root.resolve():
             raise BadInput(f"--repo {self.root} is a folder inside of the repository {top}: give that one")
@@ -45,41 +53,58 @@ class Repository:
     def files(self) -> tuple[str, ...]:
         """The paths that may be read, tracked or new, in order; links and what is ignored are not among them."""
         if self._files is None:
-            listed = git(
-                self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"
-            ).stdout.split(b"\0")
-            paths = sorted({path.decode("utf-8", "surrogateescape") for path in listed if path})
-            self._files = tuple(path for path in paths if self._is_plain(path))
+            index = self._listed("--stage")
+            entries = [entry.partition("\t") for entry in index]
+            self._tracked = {path for _, _, path in entries}
+            self._inner = {path for mode, _, path in entries if mode.startswith(_LINK_MODE)}
+            paths = {*self._tracked, *self._listed("--others", "--exclude-standard")}
+            self._files = tuple(path for path in sorted(paths) if self._is_plain(path))
         return self._files
+
+    def _listed(self, *options: str) -> list[str]:
+        listed = git(self.root, "ls-files", "-z", *options).stdout.decode("utf-8", "surrogateescape")
+        return [path for path in listed.split("\0") if path]
 
     def _is_plain(self, path: str) -> bool:
         try:
             mode = (self.root / path).lstat().st_mode
+            return stat.S_ISREG(mode) and self._why_not_below(path) is None
         except OSError:
             return False
-        return stat.S_ISREG(mode) and self._link_above(path) is None
 
-    def _link_above(self, path: str) -> str | None:
-        """The first part of ``path`` that is a link."""
-        at = self.root
-        for part in path.split("/"):
-            at /= part
-            if at.is_symlink():
-                return str(at.relative_to(self.root))
+    def _why_not_below(self, path: str) -> str | None:
+        """Why nothing is touched in the folder of ``path``: a link, a file, another repository, our own."""
+        parts = path.split("/")
+        if parts[0] == OURS:
+            return f"{path} is Hookline's own"
+        for number in range(1, len(parts) + 1):
+            inner = "/".join(parts[:number])
+            folder = self.root / inner
+            if folder.is_symlink():
+                return f"{path}: {inner} is a link, which is never followed"
+            if number < len(parts) and (inner in self._inner or (folder / ".git").exists()):
+                return f"{path} belongs to another repository, {inner}"
+            if number < len(parts) and folder.exists() and not folder.is_dir():
+                return f"{path}: {inner} is a file, no folder"
         return None
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None where there is none. Raises ``Unreadable`` where it is not to be touched."""
         if problem := unsafe_path(path):
             raise Unreadable(problem)
-        if link := self._link_above(path):
-            raise Unreadable(f"{path}: {link} is a link, which is never followed")
+        known = self.files
         try:
+            if problem := self._why_not_below(path):
+                raise Unreadable(problem)
             status = (self.root / path).lstat()
-            if problem := self._why_not(path, status):
+            if problem := self._why_not(path, status, known):
                 raise Unreadable(problem)
             content = (self.root / path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
+            if path in self._tracked:
+                raise Unreadable(
+                    f"{path} is in git's index and not in the work tree: check it out first"
+                ) from None
             if git(self.root, "check-ignore", "-q", "--", path).returncode == 0:
                 raise Unreadable(f"{path} is ignored by git: it is never written") from None
             return None
@@ -89,11 +114,11 @@ class Repository:
             raise Unreadable(f"{path} is a binary file: only text is read")
         return content
 
-    def _why_not(self, path: str, status: os.stat_result) -> str | None:
+    def _why_not(self, path: str, status: os.stat_result, known: Sequence[str]) -> str | None:
         """Why something that is there is not read."""
         if stat.S_ISDIR(status.st_mode):
             return f"{path} is a folder"
-        if not stat.S_ISREG(status.st_mode) or path not in self.files:
+        if not stat.S_ISREG(status.st_mode) or path not in known:
             return f"{path} is ignored by git, or no plain file of this repository: it is never read"
         if status.st_size > MAX_FILE_BYTES:
             return (
@@ -110,6 +135,9 @@ class Repository:
         before, after = patch.before(), patch.after()
         there = {path: self.read(path) for path in {*before, *after}}
         modes = {path: int(file.mode[-3:], 8) for path, file in patch.files.items() if file.mode}
+        for path, file in patch.files.items():
+            if file.move and file.source and path not in modes and there[file.source] is not None:
+                modes[path] = self._mode(file.source)
         todo = {
             path: content
             for path, content in after.items()
@@ -166,17 +194,18 @@ class Repository:
                     f"{min(lost) + 1}): nothing was written; commit or stash them first"
                 )
 
-    def _uncommitted_lines(self, path: str, lines: list[str]) -> set[int]:
-        """The lines of the work tree's file that the last commit does not have, counted from 0."""
-        tracked = git(self.root, "cat-file", "-e", f"HEAD:{path}").returncode == 0
-        if not tracked:
+    def _uncommitted_lines(self, path: str, lines: Sequence[str]) -> set[int]:
+        """The lines of the work tree's file that the last commit does not have, counted from 0.
+
+        Git's own diff is not asked: attributes and flags of the index can make it see no change, and the
+        repository's filters would be run.
+        """
+        committed = git(self.root, "cat-file", "blob", f"HEAD:{path}")
+        if committed.returncode:
             return set(range(len(lines)))
-        diff = git(
-            self.root, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "-U0", "HEAD", "--", path
-        )
-        found: set[int] = set()
-        for unit in read_diff(diff.stdout.decode("utf-8", "surrogateescape")):
-            if isinstance(unit.value, Hunk) and unit.value.new_start is not None:
-                first = unit.value.new_start - 1
-                found.update(range(first, first + len(unit.value.new_lines)))
+        old = [line.rstrip("\r") for line in committed.stdout.decode("utf-8", "surrogateescape").split("\n")]
+        new = [line.rstrip("\r\n") for line in lines]
+        found = set(range(len(new)))
+        for _, start, length in difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+            found.difference_update(range(start, start + length))
         return found

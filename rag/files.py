@@ -25,7 +25,7 @@ def write_all(contents: Mapping[Path, bytes | None], modes: Mapping[Path, int] |
         for path, content in contents.items():
             swap.prepare(path, content, (modes or {}).get(path))
         swap.carry_out()
-    except OSError:
+    except BaseException:  # whoever stops it half way
         swap.undo()
         raise
     finally:

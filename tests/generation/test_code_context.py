@@ -98,4 +98,4 @@ def test_blank_lines_stay_between_parts(repo: Repository) -> None:
     """A file cut into parts and put together again is the file."""
     path = Path("long.py")
     packed = context(repo, "x", str(path)).packed(100_000)
-    assert packed.text == "== long.py: all 3600 lines\n" + ("x = 1\n\n\n\n" * 900).rstrip("\n")
+    assert packed.text == "== long.py: all 3600 lines\n" + ("x = 1\n\n\n\n" * 900).removesuffix("\n")

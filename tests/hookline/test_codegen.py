@@ -300,8 +300,13 @@ def test_a_reply_without_the_end_mark_is_asked_whether_it_was_whole(
 def test_files_that_were_announced_and_never_begun_are_reported(
     repo: Path, serve: Callable[..., StrictServer], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The manifest is compared with what came."""
-    serve(replying("FILES:\n- src/store.py\n- src/tokens.py\n" + GOOD + "# END-OF-DIFF\n", "# END-OF-DIFF\n"))
+    """The manifest is compared with what came; a model that is asked and says that nothing is left ends the matter."""
+    first = "FILES:\n- src/store.py\n- src/tokens.py\n" + GOOD + "# END-OF-DIFF\n"
+    serve(replying(first, "# END-OF-DIFF\n"))
+    code, report, _ = run(capsys, REQUEST, "--repo", str(repo), "--file", "src/store.py")
+    assert (code, report["status"]) == (0, "continued")
+    assert "src/tokens.py was announced, and then left alone" in report["warnings"]
+    serve(replying(first, "Well..."))
     code, report, _ = run(capsys, REQUEST, "--repo", str(repo), "--file", "src/store.py")
     assert (code, report["status"]) == (3, "partial")
     assert report["missing"] == [{"path": "src/tokens.py", "reason": "announced, and nothing of it came"}]
