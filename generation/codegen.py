@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from filelock import FileLock, Timeout
 
 from generation.budget import Bounds
 from generation.call import MAX_RETRIES, Call, Outcome, complete
@@ -88,6 +91,28 @@ class CodegenJournal(Journal):
         """Say what is asked."""
         self.append({"request": request, "repo": str(repository.root.resolve()), "files": list(files)})
 
+    def applied(self) -> None:
+        """Say that the diff is in the files."""
+        self.append({"applied": True})
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether it is."""
+        return any("applied" in entry for entry in self.entries())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from going on with the same run; ``BadInput`` if one does already."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{self.path}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise BadInput(f"another process goes on with {self.path}: wait for it to end") from None
+        with lock:
+            lock.release()  # once for each time that it was taken
+            yield
+
     def asked(self) -> dict[str, Any] | None:
         """What was asked: ``request``, ``repo`` and ``files``; None where there is no such run."""
         return next((entry for entry in self.entries() if "request" in entry), None)
@@ -164,21 +189,22 @@ async def write_diff(
         cap_tokens=cap_tokens,
     )
     await asyncio.to_thread(task.context.packed)  # reading and searching a repository takes its time
-    earlier = 0
-    if journal.asked():
-        earlier = journal.into(task)
-    else:
-        journal.begin(request, repository, files)
-    outcome = await complete(
-        task,
-        model,
-        counter=counter,
-        memory=memory,
-        bounds=bounds,
-        retry=retry,
-        max_retries=max_retries,
-        on_call=on_call,
-    )
+    with journal.held():
+        earlier = 0
+        if journal.asked():
+            earlier = journal.into(task)
+        else:
+            journal.begin(request, repository, files)
+        outcome = await complete(
+            task,
+            model,
+            counter=counter,
+            memory=memory,
+            bounds=bounds,
+            retry=retry,
+            max_retries=max_retries,
+            on_call=on_call,
+        )
     return await asyncio.to_thread(_result, task, outcome, token, earlier)
 
 
@@ -215,7 +241,9 @@ def _result(task: DiffTask, outcome: Outcome, token: str, earlier: int) -> Codeg
     final = patch.without([*left_out, *judgement.refused])
     diff = final.diff()
     if not diff and not missing:
-        missing.append(Missing(path="", reason="the model wrote no change"))
+        there = any(note.endswith("is in the file already") for note in task.notes)
+        reason = "all of it is in the files already" if there else "the model wrote no change"
+        missing.append(Missing(path="", reason=reason))
     files = tuple(
         FileReport(
             path=path,

@@ -41,7 +41,7 @@ class OpenHeader:
     def reads(self, line: str) -> bool:
         """Whether ``line`` is one more line of the header; it is then taken in."""
         text = line.rstrip("\r\n")
-        if text.startswith(("--- ", "+++ ")) and not self._names(text[4:]):
+        if text.startswith(("--- ", "+++ ")) and not self._names(text[4:], is_old=text[0] == "-"):
             return False
         if text.startswith("--- ") and self.new is None:
             self.old = name_in(text[4:])
@@ -54,15 +54,13 @@ class OpenHeader:
         self.raw.append(line)
         return True
 
-    def _names(self, text: str) -> bool:
-        """Whether a name is one of those in the ``diff --git`` line; another begins another file."""
+    def _names(self, text: str, *, is_old: bool) -> bool:
+        """Whether a name is the one that the lines above say; another begins another file."""
         name = name_in(text)
-        named = (self.git_line, self.moved_from, self.moved_to)
-        return (
-            not self.git_line
-            or name == DEV_NULL
-            or any(one and one in some for one in (name, text.strip()) for some in named)
-        )
+        if self.move:
+            wanted = self.moved_from if is_old else self.moved_to
+            return name.removeprefix("a/" if is_old else "b/") == wanted or name == wanted
+        return name == DEV_NULL or not self.git_line or name in self.git_line or text.strip() in self.git_line
 
     def _extended(self, found: re.Match[str]) -> None:
         if found["binary"]:

@@ -34,6 +34,9 @@ _FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
 _END = re.compile(r"\W*END[-_ ]OF[-_ ]DIFF\W*", re.IGNORECASE)
 _FILES = re.compile(r"\W*FILES\W*", re.IGNORECASE)
 _FILE_ITEM = re.compile(r"\s*[-*•]\s+(?P<name>\S.*)")
+_NO_LINE = re.compile(
+    r"--- |[-+] \S| *$"
+)  # of a hunk, where it may be something else: a header, a list's item
 _RANGE = re.compile(
     r"@@+\s*[-\u2212\u2013](?P<old>\d{1,9})(?:,(?P<olds>\d{1,9}))?\s+\+(?P<new>\d{1,9})(?:,(?P<news>\d{1,9}))?\s*(?:@@)?(?P<heading>.*)"
 )
@@ -80,7 +83,11 @@ class _Open:
 
     def is_begun_anew_by(self, other: _Open) -> bool:
         """Whether ``other`` is the same hunk again: this one was broken off, and then written from its start."""
-        if self.old_start is None or (self.header and other.header and self.header.path != other.header.path):
+        if (
+            self.fits
+            or self.old_start is None
+            or (self.header and other.header and self.header.path != other.header.path)
+        ):
             return False
         both = min(len(self.lines), len(other.lines))
         return self.old_start == other.old_start and self.lines[:both] == other.lines[:both]
@@ -124,7 +131,7 @@ class DiffUnits:
         self._held: list[str] = []  # "--- x", "+++ y": a header, or lines of a hunk that look like one
         self._head: OpenHeader | None = None
         self._hunk: _Open | None = None
-        self._doubtful: _Open | None = None  # something follows it, and its counts do not fit
+        self._doubtful: _Open | None = None  # something follows it, and that may show that it is not whole
         self._may_go_on = (
             False  # what follows it has no mark: a line that has one would show it was not whole
         )
@@ -201,7 +208,7 @@ class DiffUnits:
             if self._is_header_so_far(text):
                 return
             self._release()
-        if may_go_on and self._doubtful and text[:1] in {" ", "+", "-"} and text[:4] != "--- ":
+        if may_go_on and self._doubtful and text[:1] in {" ", "+", "-"} and not _NO_LINE.match(text):
             self._break(self._doubtful, line)
             return
         if self._hunk:
@@ -248,9 +255,7 @@ class DiffUnits:
         elif text.startswith(("@@", "diff --git ")) or _END.fullmatch(text):
             self._close("followed")
             self._outer_line(line, text)
-        elif hunk.fits and text.strip():
-            self._close("followed")
-        elif _FENCE.fullmatch(text) and text.strip() in {"```", "~~~"}:
+        elif (hunk.fits and text.strip()) or text.strip() in {"```", "~~~"}:
             self._close("followed")
             self._may_go_on = True
         else:
@@ -364,13 +369,13 @@ class DiffUnits:
             if hunk.fits or proof == "followed":
                 self._hunk = None
                 self._settle(hunk)
-            if hunk.fits:
-                self._emit_hunk(hunk, proof)
-            elif proof == "followed":
+            if proof == "followed":
                 self._doubtful = hunk
+            elif hunk.fits:
+                self._emit_hunk(hunk, proof)
 
     def _settle(self, following: _Open | None) -> None:
-        """A hunk whose counts did not fit is whole, unless the ``following`` one is the same, begun anew."""
+        """What was in doubt is whole, unless the ``following`` hunk is the same, begun anew."""
         hunk, self._doubtful = self._doubtful, None
         if hunk and not (following and hunk.is_begun_anew_by(following)):
             self._emit_hunk(hunk, "followed")

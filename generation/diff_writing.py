@@ -24,6 +24,7 @@ _LEAST_TOKENS = 200
 _HEADROOM = 1.25
 _LEAST_CONTEXT_TOKENS = 200
 _CUT_LINES = 60  # of a cut hunk that are shown again
+_SHOWN_PENDING = 20
 _TAIL_LINES = 12  # of a file that is being created
 _KEY = "diff"
 
@@ -319,7 +320,7 @@ class DiffTask:
 
     def _unfinished(self, move: Move) -> Iterable[Section]:
         """What was cut, what was refused and why, what was announced."""
-        for one in self.pending:
+        for one in self.pending[:_SHOWN_PENDING]:
             where = f"a hunk of {one.path}" if one.path else "a hunk"
             if one.kind == "refused":
                 text = f"{where} was refused: {one.reason}\nWrite it again, right. It was:"
@@ -334,6 +335,9 @@ class DiffTask:
             yield Section(
                 name=one.kind, role="user", text=text, items=tuple(lines), priority=1 if lines else None
             )
+        if len(self.pending) > _SHOWN_PENDING:
+            text = f"And {len(self.pending) - _SHOWN_PENDING} more hunks, of which later."
+            yield Section(name="more", role="user", text=text)
         if paths := self.not_begun():
             text = "Announced, and nothing written yet: " + ", ".join(paths)
             yield Section(name="announced", role="user", text=text)

@@ -21,6 +21,7 @@ from rag.errors import BadInput
 Read = Callable[[str], bytes | None]
 _MODES = {"100644", "100755"}
 _COMPARED_PATHS = 5000
+_SUGGESTIONS = 20  # of a known path for an unknown one: finding it takes its time
 _LONGEST_NAME, _LONGEST_PATH, _SHOWN_NAME = 255, 1000, 80
 _KEPT = Placed(outcome="kept")
 
@@ -79,6 +80,7 @@ class Patch:
     refused: list[tuple[Hunk | Header | CutHunk, str]] = field(default_factory=list)
     files: dict[str, PatchedFile] = field(default_factory=dict)
     _moved: dict[str, str] = field(default_factory=dict)
+    _suggested: int = 0
 
     def add(self, value: Hunk | Header, *, may_be_there: bool = False) -> Placed:
         """Take in a hunk, or a header that changes something by itself; or say why not.
@@ -95,7 +97,7 @@ class Patch:
         if problem := _problem(header):
             return _refused(problem)
         try:
-            if may_be_there and isinstance(value, Hunk) and self._is_there(value):
+            if may_be_there and self._is_there(value):
                 return Placed(outcome="repeat", note="is in the file already")
             placed = self._hunk(value) if isinstance(value, Hunk) else self._alone(value)
         except Unreadable as error:
@@ -164,12 +166,21 @@ class Patch:
             raise Unreadable(self._unknown(path))
         return PatchedFile(path=path, before=before, text=FileText(_lines(before)))
 
-    def _is_there(self, hunk: Hunk) -> bool:
-        """Whether the file has what the hunk makes of it."""
-        path = self._path(hunk.header)
-        if path in self.files or hunk.header.new is None:
+    def _is_there(self, value: Hunk | Header) -> bool:
+        """Whether the files are as it makes them."""
+        header = value.header if isinstance(value, Hunk) else value
+        path = self._path(header)
+        if path in self.files or (header.old or "") in self._moved:
             return False
-        new, lines = hunk.new_lines, _lines(self.read(path)) or []
+        if header.new is None:
+            return self.read(path) is None
+        if isinstance(value, Header):
+            return (
+                header.move == "rename"
+                and self.read(header.old or "") is None
+                and self.read(path) is not None
+            )
+        new, lines = value.new_lines, _lines(self.read(path)) or []
         return bool(new) and any(lines[at : at + len(new)] == new for at in range(len(lines) - len(new) + 1))
 
     def _path(self, header: Header) -> str:
@@ -260,6 +271,9 @@ class Patch:
         return _KEPT
 
     def _unknown(self, path: str) -> str:
+        self._suggested += 1
+        if self._suggested > _SUGGESTIONS:
+            return f"there is no {path}"
         name = path.rsplit("/", 1)[-1]
         alike = [one for one in self.known if one.rsplit("/", 1)[-1] == name] or self.known[:_COMPARED_PATHS]
         near = get_close_matches(path, alike, n=1, cutoff=0.4)

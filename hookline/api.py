@@ -252,6 +252,8 @@ def _resumed(
     asked = journal.asked()
     if asked is None:
         raise BadInput(f"--resume {token}: there is no such run in {journal.path.parent}")
+    if journal.is_applied:
+        raise BadInput(f"--resume {token}: its diff was applied, and nothing is left of it to do")
     if request is not None and request != asked["request"]:
         raise BadInput(
             f"--resume {token} goes on with another request ({asked['request']!r}): leave REQUEST out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -75,6 +76,7 @@ def codegen(
     if apply and not result.missing:
         try:
             applied = Repository(repo).apply(result.patch)
+            wiring.codegen_journal(settings, token).applied()
         except BadInput as error:
             refusal = error  # what was paid for is printed first
     _print(result, applied=applied, out=out, as_json=as_json)
@@ -111,5 +113,9 @@ def _print(result: Codegen, *, applied: Sequence[str], out: Path | None, as_json
     elif out is not None:
         if result.diff:
             print(out)
-    elif result.diff:
-        print(result.diff.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), end="")
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(
+            result.diff.encode("utf-8", "surrogateescape")
+        )  # to the byte, or it does not apply
+        sys.stdout.buffer.flush()

@@ -184,9 +184,9 @@ def calendar_report(calendar: Calendar) -> None:
 def codegen_report(result: Codegen, *, applied: Sequence[str], wanted: bool) -> None:
     """How a diff came about, and what is missing of it."""
     for warning in result.warnings:
-        say(f"warning: {warning}")
+        say(f"warning: {warning}".replace("\n", "\n    "))
     for one in result.missing:
-        say(f"missing: {one.path or 'the rest'}: {one.reason}")
+        say(f"missing: {one.path or 'the rest'}: {one.reason}".replace("\n", "\n    "))
     tokens = result.tokens
     say(
         f"{len(result.calls)} calls, {tokens['input']} tokens in, {tokens['output']} out, ${result.cost_usd:.4f}"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generation.diff_reading import DiffUnits, is_diff_salvageable, read_diff
-from generation.diffs import EndOfDiff, Header, Hunk, Line, Manifest, Tail, written
+from generation.diffs import CutHunk, EndOfDiff, Header, Hunk, Line, Manifest, Tail, written
 
 HEADER = "diff --git a/oven.py b/oven.py\n--- a/oven.py\n+++ b/oven.py\n"
 FIRST = "@@ -4,3 +4,3 @@ def bake():\n rye\n-wheat\n+spelt\n salt\n"
@@ -210,6 +210,72 @@ def test_fences_and_marks_inside_a_hunk_are_its_lines() -> None:
     """A context line that is a fence, or the end's mark as text, does not end the hunk."""
     (hunk,) = hunks(HEADER + "@@ -1,2 +1,3 @@\n ```toml\n+# END-OF-DIFF\n ```\n")
     assert [line.text for line in hunk.lines] == ["```toml\n", "# END-OF-DIFF\n", "```\n"]
+
+
+def test_hunks_with_the_same_made_up_numbers_are_all_kept() -> None:
+    """Models that do not count write the same numbers on every hunk: they are others, not one begun anew."""
+    texts = [
+        FIRST.replace("@@ -4,3 +4,3 @@", "@@ -0,0 +0,0 @@"),
+        SECOND.replace("@@ -20,2 +20,3 @@", "@@ -0,0 +0,0 @@"),
+    ]
+    found = hunks(HEADER + "".join(texts) + texts[0].replace("rye", "oats") + "# END-OF-DIFF\n")
+    assert [hunk.old_lines[0] for hunk in found] == ["rye\n", "oil\n", "oats\n"]
+
+
+def broken(text: str) -> list[CutHunk]:
+    return [unit.value for unit in read_diff(text) if isinstance(unit.value, CutHunk)]
+
+
+@pytest.mark.parametrize("first", ["@@ @@", "@@ -4,1 +4,1 @@", "@@ -4,2 +4,2 @@"])
+def test_a_hunk_that_goes_on_behind_a_line_without_a_mark_is_no_hunk(first: str) -> None:
+    """A context line that lost its space: half of the hunk is not passed off as all of it, and it is told."""
+    text = f"{HEADER}{first}\n rye\n-wheat\n+spelt\nsalt\n-sugar\n+honey\n{SECOND}"
+    assert [hunk.old_start for hunk in hunks(text)] == [20]
+    assert [one.header.path for one in broken(text) if one.header] == ["oven.py"]
+
+
+def test_a_fence_in_a_hunk_ends_it_only_where_nothing_goes_on() -> None:
+    """One that opens a block is a line that lost its space; behind one that closes, marked lines show the same."""
+    opening = f"{HEADER}@@ -1,4 +1,4 @@\n text\n```sh\n-make\n+make all\n more\n"
+    assert hunks(opening)[0].old_lines == ["text\n", "```sh\n", "make\n", "more\n"]
+    closing = f"{HEADER}@@ -1,4 +1,4 @@\n-text\n+words\n```\n-make\n+make all\n"
+    assert hunks(closing) == []
+    assert len(broken(closing)) == 1
+
+
+def test_names_of_another_file_end_a_header() -> None:
+    """A mode, and the next file's names without a ``diff --git`` line of their own: the mode stays with its file."""
+    text = f"diff --git a/run b/run\nold mode 100644\nnew mode 100755\n{HEADER[HEADER.index('---') :]}{FIRST}"
+    assert headers(text) == [Header(old="run", new="run", mode="100755")]
+    assert hunks(text)[0].header == Header(old="oven.py", new="oven.py")
+
+
+def test_without_its_mark_a_reply_is_read_as_cut() -> None:
+    """``stop`` in the middle of a line: that line is none, and the hunk is not whole."""
+    for text, whole in (
+        (FIRST[:-3], 0),
+        (FIRST, 1),
+        (FIRST[:-1] + "\n# END-OF-DIFF", 1),
+        (SECOND[:-1] + "\n```", 1),
+    ):
+        parser = DiffUnits(needs_mark=True)
+        units = [*parser.feed(HEADER + text), *parser.finish(cut=False)]
+        assert sum(isinstance(unit.value, Hunk) for unit in units) == whole
+
+
+def test_a_manifest_in_a_reply_that_goes_on_is_no_tail() -> None:
+    """Its list looks like deleted lines."""
+    parser = DiffUnits(Header(old="oven.py", new="oven.py"))
+    units = parser.feed("FILES:\n- oven.py\n- shop.py\n" + HEADER + FIRST) + parser.finish(cut=False)
+    assert [type(unit.value) for unit in units] == [Manifest, Hunk]
+
+
+@pytest.mark.parametrize(
+    "text", ["@@ -" + "9" * 5000 + ",1 +1 @@\n-a\n", '--- "\ud800"\n+++ "\udc80"\n@@ -1 +1 @@\n-a\n+b\n']
+)
+def test_numbers_and_names_that_cannot_be_are_read_all_the_same(text: str) -> None:
+    """Python refuses such integers and such text; the reader does not raise."""
+    read_diff(text)
 
 
 def headers(text: str) -> list[Header]:

@@ -151,6 +151,70 @@ def test_a_cut_hunk_that_is_given_up_is_missing(repo: Repository) -> None:
     assert run.result.files[0].hunks_dropped == 1
 
 
+def test_a_cut_after_the_end_was_said_is_no_less_a_cut(repo: Repository) -> None:
+    """A file that was forgotten comes in a second reply, and is cut there: it is not whole because of the first."""
+    new = "--- /dev/null\n+++ b/new.py\n@@ -0,0 +1,2 @@\n+one = 1\n+two = 2\n"
+    more = "--- a/new.py\n+++ b/new.py\n@@ -2,1 +2,2 @@\n two = 2\n+thr"
+    first = f"FILES:\n- oven.py\n- new.py\n{HEAD}{FIVE}{END}"
+    run = Run(repo, first, (new + more, CUT), "", "")
+    assert run.result.status == "partial"
+    assert "new.py" not in run.result.diff
+    assert {one.path for one in run.result.missing} == {"new.py", ""}
+
+
+def test_a_refused_hunk_is_answered_by_nothing_else(repo: Repository) -> None:
+    """Others with its number, or in the same reply, do not make it good; two with one number are two."""
+    bad = [FIVE.replace("line_5 = 5", f"line_5 = {wrong}").replace("-2,7", "-1,7") for wrong in ("55", "555")]
+    good = NINETEEN.replace("-16,7", "-1,7")
+    run = Run(repo, HEAD + bad[0] + bad[1] + good + END, END, END)
+    assert run.result.status == "partial"
+    assert [one.path for one in run.result.missing] == ["oven.py", "oven.py"]
+    assert run.result.files[0].hunks_dropped == 2
+
+
+def test_a_cut_hunk_is_not_answered_by_one_far_away(repo: Repository) -> None:
+    """One line of it that stands there as well proves nothing."""
+    cut = THIRTY[: THIRTY.index("-line_30")].replace("line_28", "line_6").replace("line_29", "line_7")
+    run = Run(repo, (HEAD + FIVE + cut, CUT), HEAD + hunk(9, "nine = 9") + END, END, END)
+    assert run.result.status == "partial"
+
+
+def test_a_killed_run_remembers_what_was_refused_and_announced(repo: Repository) -> None:
+    """The reply was never put down whole: its manifest and the hunk that did not fit are there all the same."""
+    bad = FIVE.replace("line_5 = 5", "line_5 = 55")
+    run = Run(
+        repo, (f"FILES:\n- oven.py\n- shop.py\n{HEAD}{bad}{NINETEEN}{THIRTY}", CUT), CUT, CUT, token="killed"
+    )
+    lines = [line for line in run.journal.path.read_text().splitlines() if '"reply"' not in line]
+    run.journal.path.write_text("\n".join(lines))
+    again = Run(repo, END, END, END, token="killed")
+    missing = {one.path for one in again.result.missing}
+    assert again.result.status == "partial"
+    assert missing == {"oven.py"}  # shop.py was asked for, and left alone
+    assert any("shop.py was announced" in warning for warning in again.result.warnings)
+
+
+def test_a_rename_that_was_announced_by_both_names_is_done(repo: Repository) -> None:
+    """And the file of a hunk that was cut after it is shown under the name that it still has."""
+    move = "diff --git a/oven.py b/stove.py\nrename from oven.py\nrename to stove.py\n--- a/oven.py\n+++ b/stove.py\n"
+    files = "FILES:\n- oven.py\n- stove.py\n"
+    assert Run(repo, files + move + FIVE + END).result.status == "complete"
+    run = Run(repo, (files + move + FIVE + NINETEEN[:60], CUT), move + NINETEEN + END, token="cut")
+    assert run.result.status == "continued"
+    assert "== oven.py: all 40 lines" in run.asked(1)
+
+
+def test_what_was_applied_by_hand_is_not_done_twice(repo: Repository) -> None:
+    """The diff of a partial run was applied, then the run is resumed: an insertion does not come again."""
+    insertion = "@@ -1,3 +1,4 @@\n+import os\n line_1 = 1\n line_2 = 2\n line_3 = 3\n"
+    part = Run(repo, (HEAD + insertion + NINETEEN[:60], CUT), CUT, CUT)
+    git(repo.root, "apply", "-", stdin=part.result.diff)
+    run = Run(Repository(repo.root), HEAD + NINETEEN + END)
+    assert run.result.status == "continued"
+    assert "import os" not in "".join(line for line in run.result.diff.splitlines() if line.startswith("+"))
+    assert any("is in the file already" in warning for warning in run.result.warnings)
+
+
 def test_no_change_at_all_is_not_a_success(repo: Repository) -> None:
     """The mark alone: nothing was written, and that is said."""
     run = Run(repo, END)

@@ -418,6 +418,105 @@ def test_real_replies(name: str) -> None:
     assert judged(patch).accepted
 
 
+def test_a_hunk_of_a_function_that_is_not_there_is_not_put_into_another() -> None:
+    """Context that was invented may be a comment, never what says where the hunk belongs."""
+    became, after = placed("@@ -3,2 +3,2 @@\n def roast(bread):\n-    wait(40)\n+    wait(50)\n")
+    assert (became.outcome, after) == ("refused", OVEN)
+
+
+def test_a_number_that_is_right_is_heeded_whatever_was_wrong_before() -> None:
+    """The hunk before had a wrong number; this one stands to the letter where it says."""
+    lines = [f"line {number % 40}\n" for number in range(400)]
+    first = "@@ -1,3 +1,3 @@\n line 20\n-unique\n+one\n line 21\n"
+    lines[220:221] = ["line 20\n", "unique\n"]
+    second = "@@ -20,3 +20,3 @@\n line 19\n-line 20\n+two\n line 21\n"
+    patch = salvaged(HEAD + first + second, reader({"oven.py": "".join(lines)}), cut=False)
+    made = (result(patch, "oven.py") or "").splitlines()
+    assert made.index("two") == 20
+
+
+def test_a_second_place_is_never_lost_as_a_repeat() -> None:
+    """The same change at 10 and 20; a number nearer to the first place, which is done: it is refused, not forgotten."""
+    text = "".join("same\n" if number in {10, 20} else f"line {number}\n" for number in range(1, 31))
+    patch = Patch(reader({"oven.py": text}))
+    for start, outcome in ((10, "kept"), (13, "refused"), (20, "kept"), (14, "refused")):
+        (unit,) = read_diff(f"{HEAD}@@ -{start} +{start} @@\n-same\n+other\n")
+        assert patch.add(unit.value).outcome == outcome
+    (unit,) = read_diff(f"{HEAD}@@ @@\n-same\n+other\n```\n")
+    assert patch.add(unit.value).outcome == "repeat"  # word for word one that was kept
+
+
+def test_lines_that_repeat_themselves_can_be_appended() -> None:
+    """An append that equals the last line is one, if its number says that it follows."""
+    patch = Patch(reader({"oven.py": "a\n"}))
+    for start in (1, 2):
+        (unit,) = read_diff(f"{HEAD}@@ -{start},0 +{start + 1} @@\n+a\n")
+        assert patch.add(unit.value).outcome == "kept"
+    assert result(patch, "oven.py") == "a\na\na\n"
+
+
+def test_a_rename_that_is_refused_takes_its_hunks_along() -> None:
+    """They are not put into the other file that stands there already."""
+    move = "diff --git a/a.py b/oven.py\nrename from a.py\nrename to oven.py\n"
+    hunk = "@@ -4 +4 @@\n-    heat(220)\n+    heat(200)\n"
+    patch = salvaged(
+        f"{move}--- a/a.py\n+++ b/oven.py\n{hunk}", reader({"a.py": OVEN, "oven.py": OVEN}), cut=False
+    )
+    assert (patch.diff(), len(patch.refused)) == ("", 2)
+
+
+def test_a_file_that_moved_may_leave_another_in_its_place() -> None:
+    """A rename, and a new file under the old name: git takes both."""
+    move = "diff --git a/oven.py b/stove.py\nrename from oven.py\nrename to stove.py\n"
+    shim = "--- /dev/null\n+++ b/oven.py\n@@ -0,0 +1 @@\n+from stove import *\n"
+    patch = salvaged(move + shim + "d", reader({"oven.py": OVEN}), cut=False)
+    assert patch.after() == {"stove.py": OVEN.encode(), "oven.py": b"from stove import *\n"}
+    assert judged(patch).accepted
+
+
+def test_one_file_that_git_refuses_does_not_take_the_others_along() -> None:
+    """A file and a folder of one name cannot both be; the rest of the diff stands."""
+    new = "--- /dev/null\n+++ b/{0}\n@@ -0,0 +1 @@\n+x\n"
+    hunk = f"{HEAD}@@ -4 +4 @@\n-    heat(220)\n+    heat(200)\n"
+    patch = salvaged(new.format("x") + new.format("x/y") + hunk + "d", reader({"oven.py": OVEN}), cut=False)
+    verdict = judged(patch)
+    assert set(verdict.refused) == {"x/y"}
+    assert judged(patch.without(["x/y"])).accepted
+
+
+def test_a_new_file_that_is_begun_anew_with_more_is_the_longer_one() -> None:
+    """A creation that begins with what there is of the file, as a model writes it that starts again."""
+    patch = Patch(reader({}))
+    longer = NEW.replace("+1,2 @@", "+1,3 @@") + "+three = 3\n"
+    assert [patch.add(read_diff(text)[0].value).outcome for text in (NEW, longer)] == ["kept", "kept"]
+    assert result(patch, "new.py") == "one = 1\ntwo = 2\nthree = 3\n"
+
+
+def test_half_of_a_new_file_is_not_salvaged() -> None:
+    """Its second hunk was cut: the file is absent, and told."""
+    more = "--- a/new.py\n+++ b/new.py\n@@ -2,1 +2,2 @@\n two = 2\n+three"
+    patch = salvaged(NEW + more, reader({}), cut=True)
+    assert patch.diff() == ""
+    assert len(patch.refused) == 2
+
+
+def test_a_file_whose_new_name_is_nothing_is_deleted() -> None:
+    """``+++ /dev/null`` and no lines: it is the file that goes. Two names and no move: it is said which is changed."""
+    patch = salvaged("--- a/oven.py\n+++ /dev/null\n# END-OF-DIFF\n", reader({"oven.py": OVEN}), cut=False)
+    assert patch.after() == {"oven.py": None}
+    (unit,) = read_diff("--- a/oven.py\n+++ b/stove.py\n@@ -4 +4 @@\n-    heat(220)\n+    heat(200)\n")
+    became = Patch(reader({"oven.py": OVEN})).add(unit.value)
+    assert became == Placed(outcome="kept", note="there is no stove.py, it changes oven.py")
+
+
+def test_blank_lines_that_are_there_keep_their_place() -> None:
+    """A paragraph that goes between two others stays a paragraph although another blank line is missing."""
+    text = "one word\n\ntwo words\n\n\nthree words\n"
+    hunk = "@@ -1,5 +1,7 @@\n one word\n \n+new words\n+\n two words\n \n three words\n"
+    patch = salvaged(f"{HEAD}{hunk}", reader({"oven.py": text}), cut=False)
+    assert result(patch, "oven.py") == text.replace("two words", "new words\n\ntwo words")
+
+
 def test_what_is_not_in_a_patch_is_told() -> None:
     """Law 3: each hunk that does not fit, and the one that is not whole, with a reason."""
     bad = "@@ -3,2 +3,2 @@\n def bake(loaf):\n-    heat(180)\n+    heat(200)\n"

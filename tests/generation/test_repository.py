@@ -209,6 +209,76 @@ def test_what_the_users_repository_configures_is_not_run(repo: Repository, tmp_p
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("hidden", ["attributes", "assume-unchanged", "skip-worktree", "marks"])
+def test_uncommitted_lines_are_seen_however_they_are_hidden_from_git(hidden: str, repo: Repository) -> None:
+    """Attributes and flags of the index make git's own diff blind; lines may look like a diff's headers."""
+    path = repo.root / "src" / "a.py"
+    old, mine = ("-- two", "++ mine") if hidden == "marks" else ("two", "mine")
+    path.write_text(TEXT.replace("two", old))
+    git(repo.root, "commit", "-qam", "as it was", "--allow-empty")
+    path.write_text(TEXT.replace("two", mine))
+    if hidden == "attributes":
+        (repo.root / ".gitattributes").write_text("*.py -diff\n")
+    elif hidden != "marks":
+        git(repo.root, "update-index", f"--{hidden}", "src/a.py")
+    before = path.read_text()
+    fresh = Repository(repo.root)
+    patch = salvaged(
+        f"--- a/src/a.py\n+++ b/src/a.py\n@@ -1,3 +1,3 @@\n one\n-{mine}\n+x\n three\n", fresh.read, cut=False
+    )
+    with pytest.raises(BadInput, match="in no commit"):
+        fresh.apply(patch)
+    assert path.read_text() == before
+
+
+def test_other_line_ends_in_the_commit_are_no_change(repo: Repository) -> None:
+    """A checkout with ``core.autocrlf``: the file has CRLF, the commit has not, and nothing would be lost."""
+    git(repo.root, "config", "core.autocrlf", "true")
+    (repo.root / "src" / "a.py").write_bytes(TEXT.replace("\n", "\r\n").encode())
+    fresh = Repository(repo.root)
+    fresh.apply(salvaged(DIFF, fresh.read, cut=False))
+    assert (repo.root / "src" / "a.py").read_bytes() == TEXT.replace("two", "zwei").replace(
+        "\n", "\r\n"
+    ).encode()
+
+
+def test_a_file_that_moves_keeps_its_mode(repo: Repository) -> None:
+    """An executable file stays one."""
+    (repo.root / "src" / "a.py").chmod(0o755)
+    git(repo.root, "commit", "-qam", "run")
+    repo.apply(
+        salvaged(
+            "diff --git a/src/a.py b/run.py\nrename from src/a.py\nrename to run.py\nd", repo.read, cut=False
+        )
+    )
+    assert stat.S_IMODE((repo.root / "run.py").stat().st_mode) == 0o755
+    assert not (repo.root / "src" / "a.py").exists()
+
+
+def test_nothing_is_made_where_it_does_not_belong(repo: Repository) -> None:
+    """Below a file, in another repository, in Hookline's own folder, over a file that is only in the index."""
+    repository(repo.root / "inner", {"x.py": "x\n"})
+    (repo.root / "alone" / "c.py").unlink()
+    fresh = Repository(repo.root)
+    for path, why in {
+        "src/a.py/new.py": "is a file, no folder",
+        "inner/new.py": "another repository",
+        ".hookline/journal/x.jsonl": "Hookline's own",
+        "alone/c.py": "in git's index and not in the work tree",
+        "x" * 300: "no path of a file",
+        "/".join(["deep"] * 300): "too long",
+    }.items():
+        with pytest.raises(Unreadable, match=why):
+            fresh.read(path)
+
+
+def test_the_remedy_fits_what_is_wrong(tmp_path: Path) -> None:
+    """A bare repository is not one that 'git init' would mend."""
+    git(tmp_path, "init", "-q", "--bare", "bare")
+    with pytest.raises(BadInput, match="give the folder of a work tree"):
+        Repository(tmp_path / "bare")
+
+
 def test_the_judge_leaves_the_repository_alone(repo: Repository) -> None:
     """No index, object or file of the user's is touched when a diff is judged, and a wrong diff is refused."""
     state = sorted((str(path), path.stat().st_mtime_ns) for path in repo.root.rglob("*"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from diff_writers import DiffWriter, Habit, diff_between, edited, git, parts_of, repository
+from filelock import FileLock
 from samples import ROOT
 from strict_openai import QUOTA, Disconnect, Malformed, Ok, ReasoningEatsAll, StrictServer, rate_limited
 
@@ -433,6 +434,50 @@ def test_the_diff_goes_to_a_file_or_to_stdout(
     assert capsys.readouterr().out == "d/a.diff\n"
     assert Path("d/a.diff").read_text() == diff
     git(repo, "apply", "--check", "-", stdin=diff)
+
+
+def test_the_diff_on_stdout_has_the_files_own_bytes(
+    repo: Path, serve: Callable[..., StrictServer], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """A file that is not UTF-8: what is printed applies."""
+    (repo / "latin.txt").write_bytes(b"caf\xe9\ntwo\nthree\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "latin")
+    serve(replying("--- a/latin.txt\n+++ b/latin.txt\n@@ -2,2 +2,2 @@\n-two\n+zwei\n three\n# END-OF-DIFF\n"))
+    assert cli.run(["codegen", REQUEST, "--repo", str(repo), "--file", "latin.txt"]) == 0
+    Path("a.diff").write_bytes(capfdbinary.readouterr().out)
+    git(repo, "apply", "--check", str(Path("a.diff").absolute()))
+
+
+def test_empty_files_and_impossible_names_are_no_obstacle(
+    repo: Path, serve: Callable[..., StrictServer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty file is named as such; a path no system could have is refused, and the rest stays."""
+    (repo / "__init__.py").write_text("")
+    evil = f"--- /dev/null\n+++ b/{'x' * 300}\n@@ -0,0 +1 @@\n+x\n"
+    server = serve(replying(GOOD + evil + "# END-OF-DIFF\n"))
+    code, report, _ = run(
+        capsys, REQUEST, "--repo", str(repo), "--file", "__init__.py", "--file", "src/store.py"
+    )
+    assert (code, report["status"], report["verified"]) == (3, "partial", True)
+    assert "Empty files: __init__.py" in server.requests[0].last_text
+
+
+def test_one_run_is_gone_on_with_by_one_process(
+    repo: Path, serve: Callable[..., StrictServer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second one is refused; a run that was applied has nothing left to do."""
+    serve(replying(GOOD + "# END-OF-DIFF\n"))
+    _, report, _ = run(capsys, REQUEST, "--repo", str(repo), "--file", "src/store.py")
+    token = report["resume_token"]
+    with FileLock(f".hookline/journal/codegen-{token}.jsonl.lock"):
+        code, _, said = run(capsys, "--repo", str(repo), "--resume", token)
+    assert code == 2
+    assert "another process goes on" in said
+    assert run(capsys, "--repo", str(repo), "--resume", token, "--apply")[0] == 0
+    code, _, said = run(capsys, "--repo", str(repo), "--resume", token, "--apply")
+    assert code == 2
+    assert "its diff was applied" in said
 
 
 def test_from_python(repo: Path, serve: Callable[..., StrictServer]) -> None:

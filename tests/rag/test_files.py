@@ -25,6 +25,26 @@ def test_everything_is_written(tmp_path: Path) -> None:
     assert stat.S_IMODE(there["a/b/new"].stat().st_mode) == 0o755
 
 
+def test_whoever_stops_it_half_way_finds_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C between two files."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("before")
+    replace = Path.replace
+
+    def stop(self: Path, target: Path) -> Path:
+        if target.name == "b" and self.read_bytes() == b"after":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_all({tmp_path / "a": b"after", tmp_path / "b": b"after"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"before"}
+
+
 def test_nothing_is_written_where_something_cannot_be(tmp_path: Path) -> None:
     """A folder stands where a file should be: what was there stays, and no new folder is left behind."""
     (tmp_path / "old").write_text("before")
