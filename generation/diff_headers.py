@@ -84,10 +84,9 @@ class OpenHeader:
         old, new = _without_prefixes(self.old, self.new)
         if self.move and self.moved_from and self.moved_to:
             old, new = self.moved_from, self.moved_to
-        elif old is None and new is None:
-            old = new = _git_name(self.git_line)
-            if old is None:
-                return None
+        elif {self.old, self.new} <= {None, DEV_NULL} and (name := _git_name(self.git_line)):
+            old = DEV_NULL if self.old == DEV_NULL else name
+            new = DEV_NULL if self.new == DEV_NULL else name
         old = None if old == DEV_NULL or self.made == "new" else old
         new = None if new == DEV_NULL or self.made == "deleted" else new
         if old is None and new is None:

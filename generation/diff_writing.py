@@ -245,15 +245,14 @@ class DiffTask:
         Lines that stand in prose are none: they are not in the file.
         """
         last = self.pending[-1] if self.pending else None
-        if last is None or last.kind != "cut" or not self._was_cut:
+        if last is None or last.kind != "cut" or not last.first_line or not self._was_cut:
             return
         there = {line.strip() for line in self.context.lines(last.path)}
         lines = [line for line in text.split("\n") if line.strip()]
         if all(line[0] == "+" for line in lines) or any(
             line[0] != "+" and line[1:].strip() in there for line in lines
         ):
-            first = "" if last.first_line else "@@\n"
-            self.pending[-1] = replace(last, text=f"{first}{last.text}\n{text}")
+            self.pending[-1] = replace(last, text=f"{last.text}\n{text}")
 
     def _wait(
         self,
@@ -274,8 +273,10 @@ class DiffTask:
 
     def _last_header(self) -> Header | None:
         """The file that hunks without a header go on with."""
-        cuts = [one.header for one in self.pending if one.kind == "cut" and one.header]
-        return cuts[-1] if cuts else next(reversed(self._begun.values()), None)
+        last = self.pending[-1] if self.pending else None
+        if last and last.kind == "cut" and last.reply == self._replies:
+            return last.header
+        return self._begun.get(self._at)
 
     def _purpose(self) -> str:
         missing = self.unfinished()

@@ -250,6 +250,15 @@ def test_names_of_another_file_end_a_header() -> None:
     assert hunks(text)[0].header == Header(old="oven.py", new="oven.py")
 
 
+def test_the_name_of_a_new_file_is_known_from_its_first_line() -> None:
+    """A header that was cut in its last name: what goes on without one belongs to that file."""
+    parser = DiffUnits()
+    parser.feed("diff --git a/new.py b/new.py\nnew file mode 100644\n--- /dev/null\n+++ b/ne")
+    parser.finish(cut=True)
+    assert parser.cut_hunk
+    assert parser.cut_hunk.header == Header(old=None, new="new.py", mode="100644")
+
+
 def test_without_its_mark_a_reply_is_read_as_cut() -> None:
     """``stop`` in the middle of a line: that line is none, and the hunk is not whole."""
     for text, whole in (

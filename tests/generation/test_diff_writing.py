@@ -162,6 +162,35 @@ def test_a_cut_after_the_end_was_said_is_no_less_a_cut(repo: Repository) -> None
     assert {one.path for one in run.result.missing} == {"new.py", ""}
 
 
+def test_hunks_without_a_header_belong_to_the_file_that_was_written_last(repo: Repository) -> None:
+    """Not to one that was cut long before: the files have the same lines, and nothing would tell."""
+    shop = HEAD.replace("oven", "shop")
+    run = Run(
+        repo,
+        (HEAD + FIVE + NINETEEN[:60], CUT),
+        (shop + FIVE + NINETEEN, CUT),
+        THIRTY + END,
+        HEAD + NINETEEN + END,
+    )
+    after = {path: (content or b"").decode() for path, content in run.result.patch.after().items()}
+    assert "thirty" in after["shop.py"]
+    assert "thirty" not in after["oven.py"]
+    assert run.result.status == "continued"
+
+
+def test_a_header_that_was_cut_is_answered_by_its_file(repo: Repository) -> None:
+    """The rest of it, in the middle of a line, is no hunk's tail."""
+    run = Run(
+        repo,
+        (HEAD + FIVE + "diff --git a/shop.py b/shop.py\n--- a/sh", CUT),
+        "op.py\n+++ b/shop.py\n" + NINETEEN + END,
+        HEAD.replace("oven", "shop") + NINETEEN + END,
+        END,
+    )
+    assert run.result.status == "continued"
+    assert "nineteen" in (run.result.patch.after()["shop.py"] or b"").decode()
+
+
 def test_a_refused_hunk_is_answered_by_nothing_else(repo: Repository) -> None:
     """Others with its number, or in the same reply, do not make it good; two with one number are two."""
     bad = [FIVE.replace("line_5 = 5", f"line_5 = {wrong}").replace("-2,7", "-1,7") for wrong in ("55", "555")]

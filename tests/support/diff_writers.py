@@ -91,7 +91,7 @@ def parts_of(diff: str) -> list[Part]:
         named = re.search(r"^\+\+\+ b/(.+)$", header, re.MULTILINE) or re.search(
             r"^--- a/(.+)$", header, re.MULTILINE
         )
-        path = named[1] if named else header.split(" b/")[-1].split("\n")[0]
+        path = named[1].rstrip("\t") if named else header.split(" b/")[-1].split("\n")[0]
         for hunk in hunks or [""]:
             start = re.match(r"@@ -(\d+)", hunk)
             parts.append(Part(path, header, hunk, int(start[1]) if start else 0))
@@ -146,8 +146,11 @@ class DiffWriter:
         return (header if self.whole.startswith("@@ ", begun) else ""), begun
 
     def _what_is_not_done(self, prompt: str) -> str:
-        if "FILES:" in prompt and "are kept" not in prompt and "was cut off" not in prompt:
+        if len(self.seen) == 1:
             return self.whole
+        prompt = prompt.rpartition("hunks are kept. Never write them again:")[
+            2
+        ]  # behind the files that are shown
         done = {(found["path"], int(found["start"])) for found in _DONE.finditer(prompt)}
         alone = set(re.findall(r"^- (.+): its header", prompt, re.MULTILINE))
         written: list[str] = []
