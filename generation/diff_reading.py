@@ -327,7 +327,7 @@ class DiffUnits:
 
     def _tail_line(self, line: str, text: str) -> None:
         assert self._tail is not None
-        if text[:1] in {" ", "+", "-"} and not text.startswith("--- "):
+        if text[:1] in {" ", "+", "-", "\\"} and not text.startswith("--- "):
             self._tail.append(line)
         elif text.startswith(("@@", "diff --git ", "--- ")) or _END.fullmatch(text) or _FILES.fullmatch(text):
             self._close_tail()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from generation.code_context import CodeContext
 from generation.diff_reading import END_MARKER, FILES_MARKER, DiffUnits, read_diff
@@ -81,6 +82,7 @@ class DiffTask:
     _replies: int = 0
     _wrote: bool = False  # the reply had a hunk, or the beginning of one
     _was_cut: bool = False
+    _replays: bool = False  # what is read was paid for by an earlier run
     _at: str = ""  # the file that was written last
     _parser: DiffUnits = field(default_factory=DiffUnits)
     _begun: dict[str, Header] = field(default_factory=dict)  # files in the order in which they were written
@@ -150,7 +152,7 @@ class DiffTask:
 
     def keep(self, unit: Unit) -> str | None:
         """Keep a hunk that is whole and fits the files, on disk first."""
-        return self._read(unit, is_new=True)
+        return self._read(unit)
 
     def ended(self, reason: str) -> None:
         """A reply ended: what it was in the middle of is asked for again."""
@@ -159,18 +161,26 @@ class DiffTask:
 
     def restore(self, texts: Iterable[str]) -> None:
         """Take in the units of a reply that was never read to its end: the run was killed."""
-        self._begin()
-        for text in texts:
-            for unit in read_diff(text):
-                self._read(unit, is_new=False)
+        with self._replay():
+            self._begin()
+            for text in texts:
+                for unit in read_diff(text):
+                    self._read(unit)
 
     def replay(self, text: str, reason: str) -> None:
         """Take in a reply of an earlier run; what no longer fits the files is asked for again."""
-        self._asked_about = tuple(self.not_begun()) if self._begun else ()
-        self._begin()
-        for unit in [*self._parser.feed(text), *self._parser.finish(cut=reason != "stop")]:
-            self._read(unit, is_new=False)
-        self._end(reason)
+        with self._replay():
+            self._asked_about = tuple(self.not_begun()) if self._begun else ()
+            self._begin()
+            for unit in [*self._parser.feed(text), *self._parser.finish(cut=reason != "stop")]:
+                self._read(unit)
+            self._end(reason)
+
+    @contextmanager
+    def _replay(self) -> Iterator[None]:
+        self._replays = True
+        yield
+        self._replays = False
 
     def _begin(self) -> None:
         """A reply is going to be read."""
@@ -189,12 +199,31 @@ class DiffTask:
                 f"the reply ended in it ({reason})",
             )
         elif self._parser.is_marked and not self._wrote:
+            self._believe()
             given_up = [path for path in self._asked_about if path in self.not_begun()]
             self._left_alone.update(given_up)
             self.notes += [f"{path} was announced, and then left alone" for path in given_up]
         self._was_cut = reason != "stop"
 
-    def _read(self, unit: Unit, *, is_new: bool) -> str | None:
+    def _believe(self) -> None:
+        """The model was asked again and has nothing to add: what only lacked proof is whole."""
+        for one in [one for one in self.pending if one.hunk]:
+            self.pending.remove(one)
+            self._whole(one)
+            self.notes.append(
+                f"{one.hunk}: the reply ended right behind it, and the model had nothing to add"
+            )
+
+    def _whole(self, pending: Pending, **changed: Any) -> None:
+        """Take in a hunk after all."""
+        assert pending.hunk
+        self._take(
+            replace(pending.hunk, proof="ended", file_may_end_here=False, **changed),
+            pending.text,
+        )
+        self.is_ended = self.is_ended or self._parser.is_marked
+
+    def _read(self, unit: Unit) -> str | None:
         """Take in a unit; what ``keep`` says of it."""
         match unit.value:
             case Manifest(paths=paths):
@@ -208,24 +237,26 @@ class DiffTask:
                 self._wait("cut", header, start, text, "lines in it have no mark")
                 return ""
             case Hunk() | Header() as value:
-                return self._take(value, unit.text, is_new=is_new)
-        if is_new:
+                return self._take(value, unit.text)
+        if not self._replays:
             self.on_unit(unit.text)
         return ""
 
-    def _take(self, value: Hunk | Header, text: str, *, is_new: bool) -> str | None:
+    def _take(self, value: Hunk | Header, text: str) -> str | None:
         """Take in a hunk or a header; the word about it."""
-        placed = self.patch.add(value, may_be_there=not is_new)
+        placed = self.patch.add(value, may_be_there=self._replays)
         header = value.header if isinstance(value, Hunk) else value
         name = str(value) if isinstance(value, Hunk) else header.path
         if placed.outcome != "repeat":
             self.is_ended, self._wrote = False, True
-        if placed.outcome in {"kept", "refused"} and is_new:
+        if placed.outcome in {"kept", "refused"} and not self._replays:
             self.on_unit(written(value))
         if placed.outcome in {"refused", "unproven"}:
             kind: Literal["cut", "refused"] = "refused" if placed.outcome == "refused" else "cut"
             start = value.old_start if isinstance(value, Hunk) else None
             self._wait(kind, header, start, text, placed.reason or "it was cut off")
+            if kind == "cut" and isinstance(value, Hunk):
+                self.pending[-1] = replace(self.pending[-1], hunk=value)
             return f"{name}: {placed.reason}" if kind == "refused" else ""
         self._begun.pop(header.path, None)
         self._begun[header.path] = header
@@ -235,7 +266,7 @@ class DiffTask:
             self.notes.append(f"{name}: {placed.note}")
         if placed.outcome == "repeat":
             return ""
-        if is_new:
+        if not self._replays:
             self.on_hunk(value)
         return None
 
@@ -246,6 +277,11 @@ class DiffTask:
         """
         last = self.pending[-1] if self.pending else None
         if last is None or last.kind != "cut" or not last.first_line or not self._was_cut:
+            return
+        if text.startswith("\\") and last.hunk:  # the mark that its last line has no line break
+            self.pending.pop()
+            *before, end = last.hunk.lines
+            self._whole(last, lines=(*before, replace(end, text=end.text.rstrip("\r\n"))))
             return
         there = {line.strip() for line in self.context.lines(last.path)}
         lines = [line for line in text.split("\n") if line.strip()]

@@ -19,7 +19,7 @@ class Pending:
     """A hunk, or a file's header, that is not there: ``cut`` off, or ``refused``, and why.
 
     ``text`` is what there was of it, in the reply number ``reply``. ``header`` is None where not even its file is
-    known.
+    known. ``hunk`` is set where all of it may be there: the reply was cut right behind its last line.
     """
 
     kind: Literal["cut", "refused"]
@@ -28,6 +28,7 @@ class Pending:
     text: str
     reason: str
     reply: int
+    hunk: Hunk | None = None
     first_line: str = ""  # the line with its numbers; an empty string for a header
     body: tuple[str, ...] = ()  # its lines, as far as they are whole, with their marks
     _telling: tuple[str, ...] = field(default=(), init=False)

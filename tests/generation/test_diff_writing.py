@@ -191,6 +191,20 @@ def test_a_header_that_was_cut_is_answered_by_its_file(repo: Repository) -> None
     assert "nineteen" in (run.result.patch.after()["shop.py"] or b"").decode()
 
 
+LAST = "@@ -38,3 +38,4 @@\n line_38 = 38\n line_39 = 39\n line_40 = 40\n+last = 41\n"
+
+
+@pytest.mark.parametrize(("rest", "ends"), [("", "\n"), ("\\ No newline at end of file\n", "")])
+def test_a_hunk_that_was_cut_right_behind_its_last_line(repo: Repository, rest: str, ends: str) -> None:
+    """It may lack the mark of a missing line break: that comes, or the model has nothing to add. It is not lost."""
+    run = Run(repo, (HEAD + LAST, CUT), rest + END)
+    assert "was cut off and is not kept" in run.asked(1)
+    assert run.result.status == "continued"
+    assert run.result.patch.after()["oven.py"] == f"{OVEN}last = 41{ends}".encode()
+    again = Run(repo, token="t")  # it is in the journal: nobody is asked
+    assert again.result.diff == run.result.diff
+
+
 def test_a_refused_hunk_is_answered_by_nothing_else(repo: Repository) -> None:
     """Others with its number, or in the same reply, do not make it good; two with one number are two."""
     bad = [FIVE.replace("line_5 = 5", f"line_5 = {wrong}").replace("-2,7", "-1,7") for wrong in ("55", "555")]
