@@ -394,9 +394,8 @@ class Recorded:
     ends: list[int] = field(default_factory=list)
 
     def __call__(self, request: ChatRequest) -> str:
-        """What it writes; all of it at first, whatever words stand in the files that it is shown."""
-        is_first = self.writer.habit == "asked" and not self.ends
-        text = self.writer.whole if is_first else self.writer(request)
+        """What it writes."""
+        text = self.writer(request)
         self.ends.append(self.writer.at)
         return text
 
