@@ -109,9 +109,10 @@ class CodegenJournal(Journal):
             lock.acquire()
         except Timeout:
             raise BadInput(f"another process goes on with {self.path}: wait for it to end") from None
-        with lock:
-            lock.release()  # once for each time that it was taken
+        try:
             yield
+        finally:
+            lock.release()
 
     def asked(self) -> dict[str, Any] | None:
         """What was asked: ``request``, ``repo`` and ``files``; None where there is no such run."""

@@ -79,7 +79,7 @@ class DiffTask:
     shown: Packed | None = None
     _left_alone: set[str] = field(default_factory=set)  # announced, and then not changed
     _asked_about: tuple[str, ...] = ()
-    _replies: int = 0
+    _replies: int = 0  # that were read to their end
     _wrote: bool = False  # the reply had a hunk, or the beginning of one
     _was_cut: bool = False
     _replays: bool = False  # what is read was paid for by an earlier run
@@ -166,6 +166,7 @@ class DiffTask:
             for text in texts:
                 for unit in read_diff(text):
                     self._read(unit)
+            self._replies += 1
 
     def replay(self, text: str, reason: str) -> None:
         """Take in a reply of an earlier run; what no longer fits the files is asked for again."""
@@ -185,7 +186,6 @@ class DiffTask:
     def _begin(self) -> None:
         """A reply is going to be read."""
         self._parser = DiffUnits(self._last_header(), needs_mark=True)
-        self._replies += 1
         self._wrote = False
 
     def _end(self, reason: str) -> None:
@@ -204,6 +204,7 @@ class DiffTask:
             self._left_alone.update(given_up)
             self.notes += [f"{path} was announced, and then left alone" for path in given_up]
         self._was_cut = reason != "stop"
+        self._replies += 1
 
     def _believe(self) -> None:
         """The model was asked again and has nothing to add: what only lacked proof is whole."""
@@ -310,7 +311,7 @@ class DiffTask:
     def _last_header(self) -> Header | None:
         """The file that hunks without a header go on with."""
         last = self.pending[-1] if self.pending else None
-        if last and last.kind == "cut" and last.reply == self._replies:
+        if last and last.kind == "cut" and last.path in {self._at, ""}:
             return last.header
         return self._begun.get(self._at)
 
@@ -382,8 +383,8 @@ class DiffTask:
     def _go_on(self, move: Move) -> Section:
         if self._begun or self.pending:
             text = (
-                f"Go on without {FILES_MARKER} first what was cut off or refused, below its file's --- and +++ lines, "
-                "then the rest of the diff, if there is any. Line numbers are still those of the files as shown."
+                "Go on, without the list of files: first what was cut off or refused, below its file's --- and +++ "
+                "lines, then the rest of the diff, if there is any. Line numbers are still those of the files as shown."
             )
         else:
             text = "Nothing was complete. Begin again, with small hunks."

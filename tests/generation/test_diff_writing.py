@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from diff_writers import git, repository
 
+from generation.code_context import CodeContext
 from generation.codegen import Codegen, CodegenJournal, write_diff
+from generation.diff_writing import DiffTask
 from generation.limits import limits_of
 from generation.model import ScriptedModel
+from generation.moves import Move
+from generation.patching import Patch
 from generation.repository import Repository
 from rag.errors import ModelFailure
 from rag.tokens import counter_for
@@ -176,6 +180,33 @@ def test_hunks_without_a_header_belong_to_the_file_that_was_written_last(repo: R
     assert "thirty" in after["shop.py"]
     assert "thirty" not in after["oven.py"]
     assert run.result.status == "continued"
+
+
+def test_a_prompt_that_is_made_anew_changes_nothing(repo: Repository) -> None:
+    """Where it does not fit at once it is composed several times: hunks without a header still find their file."""
+    task = DiffTask(
+        context=CodeContext(
+            repository=repo,
+            request="x",
+            named=["oven.py"],
+            counter=counter_for("o200k_base"),
+            budget_tokens=99,
+        ),
+        patch=Patch(repo.read),
+        counter=counter_for("o200k_base"),
+    )
+    replies = (
+        (HEAD + FIVE + HEAD.replace("oven", "shop") + NINETEEN[:60], "length"),
+        (NINETEEN + END, "stop"),
+    )
+    for text, reason in replies:
+        for save_tokens in (0, 50, 100):
+            ask = task.ask(["diff"], Move(at_once=1, strategy="continue"), save_tokens=save_tokens)
+        for unit in [*ask.parser.feed(text), *ask.parser.finish(cut=reason == "length")]:
+            task.keep(unit)
+        task.ended(reason)
+    assert task.missing() == []
+    assert list(task.patch.files) == ["oven.py", "shop.py"]
 
 
 def test_a_header_that_was_cut_is_answered_by_its_file(repo: Repository) -> None:
