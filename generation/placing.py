@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import product, takewhile
 from typing import Literal
 
 from generation.diffs import Hunk, Line, with_break
+from generation.matching import WORD, Found, alike, first_row, less_alike, the_one
 
 CONTEXT_LINES = 3
-_MARKS = str.maketrans(
-    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2010\u2011\u2012\u2013\u2014\u2212\u00a0",
-    "'" * 4 + '"' * 4 + "------ ",
-)
-_WORD = re.compile(r"\w{3,}")
-_COMMENTS = ("#", "//", "/*", "*", "--", "<!--", ";", "%")
-_LEAST_LINES = 2  # with words in them, of a hunk that is placed although it is not quite what stands there
 _SHOWN_LINES = 7
 _SHOWN_REFUSALS = 20  # of a file, with the nearest real lines: finding them takes its time
 _COMPARED_LINES = 5000  # of a file, for the nearest real lines of a hunk that was refused
@@ -58,14 +52,6 @@ class _Row:
 
     origin: int | None
     text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """A place of a hunk: for each of its old lines the row, -1 for a blank line that is not there."""
-
-    rows: tuple[int, ...]
-    indent: Callable[[str], str] = str
 
 
 @dataclass(slots=True)
@@ -126,12 +112,12 @@ class FileText:
         if self._rows and (self.base is None or self._edits):
             views.append((self.lines, False))
         places: list[int] = []
-        for find, (lines, is_base) in product((_alike, _less_alike), views):
+        for find, (lines, is_base) in product((alike, less_alike), views):
             drift = self._drift if is_base else 0
             for level, variant, found in find(hunk, lines):
-                chosen = _chosen(found, None if hunk.old_start is None else hunk.old_start - 1, drift)
+                chosen = the_one(found, None if hunk.old_start is None else hunk.old_start - 1, drift)
                 if chosen is None:
-                    places = [_first(one.rows) + 1 for one in found]
+                    places = [first_row(one.rows) + 1 for one in found]
                     break
                 others = [one for one in found if one is not chosen]
                 return self._put(variant, chosen, level, others, is_base=is_base)
@@ -144,12 +130,10 @@ class FileText:
             )
         return Placed(outcome="refused", reason=f"its lines are not in the file{self._nearest(hunk)}")
 
-    def _put(
-        self, hunk: Hunk, found: _Found, level: str, others: Sequence[_Found], *, is_base: bool
-    ) -> Placed:
+    def _put(self, hunk: Hunk, found: Found, level: str, others: Sequence[Found], *, is_base: bool) -> Placed:
         stated = hunk.old_start
         lines = (self.base or []) if is_base else self.lines
-        first, end = _first(found.rows), max(found.rows) + 1
+        first, end = first_row(found.rows), max(found.rows) + 1
         if not _is_proven(hunk, touches_end=end == len(lines)):
             return Placed(outcome="unproven")
         edits = _edits(hunk, found, lines, is_exact=not level)
@@ -225,7 +209,7 @@ class FileText:
         lines = self.lines[:_COMPARED_LINES]
         wanted = [line.rstrip() for line in hunk.old_lines if line.strip()]
         at = {line.strip(): row for row, line in reversed(list(enumerate(lines)))}
-        known = [at[line.strip()] for line in wanted if line.strip() in at and _WORD.search(line)]
+        known = [at[line.strip()] for line in wanted if line.strip() in at and WORD.search(line)]
         if not known:
             for line in sorted(wanted, key=len, reverse=True)[:3]:
                 if near := difflib.get_close_matches(line.strip(), at, n=1, cutoff=0.6):
@@ -269,11 +253,11 @@ def render(file: FileText) -> str:
     return "".join(hunks)
 
 
-def _repeat(first: int, elsewhere: Sequence[_Found]) -> Placed:
+def _repeat(first: int, elsewhere: Sequence[Found]) -> Placed:
     """A hunk that changes nothing new: a repeat, unless there is another place that it may have been meant for."""
     if not elsewhere:
         return Placed(outcome="repeat")
-    at = ", ".join(str(_first(one.rows) + 1) for one in elsewhere[:5])
+    at = ", ".join(str(first_row(one.rows) + 1) for one in elsewhere[:5])
     return Placed(outcome="refused", reason=f"line {first + 1} is changed already; it would also fit at {at}")
 
 
@@ -296,185 +280,14 @@ def _is_proven(hunk: Hunk, *, touches_end: bool) -> bool:
     return trailing >= max(1, min(CONTEXT_LINES, leading))
 
 
-_Key = Callable[[str], str]
-_LEVELS: tuple[tuple[str, _Key], ...] = (
-    ("", str),
-    ("line breaks are", lambda line: line.rstrip("\r\n")),
-    ("trailing spaces are", lambda line: line.rstrip()),
-    ("quotes or dashes are", lambda line: line.rstrip().translate(_MARKS)),
-)
-
-
-def _alike(hunk: Hunk, lines: Sequence[str]) -> Iterator[tuple[str, Hunk, list[_Found]]]:
-    """The places in ``lines`` where those of ``hunk`` stand, but for spaces and marks, the strictest first.
-
-    For each way to compare that finds any: what differs, the hunk as it is compared, and its places.
-    """
-    variants = [*_variants(hunk), *_ended_alike(hunk, lines)]
-    for level, key in _LEVELS:
-        keyed = [key(line) for line in lines]
-        for variant in variants:
-            old = [key(line) for line in variant.old_lines]
-            if starts := _starts(old, keyed):
-                yield level, variant, [_Found(rows=tuple(range(at, at + len(old)))) for at in starts]
-
-
-def _less_alike(hunk: Hunk, lines: Sequence[str]) -> Iterator[tuple[str, Hunk, list[_Found]]]:
-    """The same where blank lines, indentation or context differ: of at least two lines with words in them."""
-    if sum(bool(_WORD.search(line)) for line in hunk.old_lines) < _LEAST_LINES:
-        return
-    variants = _variants(hunk)
-    trimmed = variants[-1]
-    for variant in _without_invented_context(trimmed, lines):
-        if skipping := _skipping_blanks(variant, lines):
-            yield "blank lines are" if variant is trimmed else "some context lines are", variant, skipping
-    for variant in variants:
-        if shifted := _shifted(variant, lines):
-            yield "indentation is", variant, shifted
-
-
-def _variants(hunk: Hunk) -> list[Hunk]:
-    """``hunk``, and ``hunk`` without blank context lines at its ends: models add and lose them."""
-    trimmed = _without_outer_blanks(hunk)
-    return [hunk, trimmed] if trimmed is not hunk and trimmed.old_lines else [hunk]
-
-
-def _ended_alike(hunk: Hunk, lines: Sequence[str]) -> list[Hunk]:
-    """``hunk`` with a last line that ends as the file does, where it does not: models forget the mark, cuts take it."""
-    old, new = hunk.old_lines, hunk.new_lines
-    real = lines[-1] if lines else ""
-    if not old or old[-1] == real or old[-1].rstrip("\n") != real.rstrip("\n"):
-        return []
-    ends = real[len(real.rstrip("\n")) :]
-    last = {max(at for at, line in enumerate(hunk.lines) if line.op != "+")}
-    if new and new[-1].endswith("\n") == old[-1].endswith("\n"):
-        last.add(max(at for at, line in enumerate(hunk.lines) if line.op != "-"))
-    changed = [
-        replace(line, text=line.text.rstrip("\n") + ends) if at in last else line
-        for at, line in enumerate(hunk.lines)
-    ]
-    return [replace(hunk, lines=tuple(changed))]
-
-
-def _starts(old: Sequence[str], lines: Sequence[str]) -> list[int]:
-    """Where ``old`` stands in ``lines``."""
-    first = old[0]
-    count = len(old)
-    wanted = list(old)
-    return [
-        at
-        for at, line in enumerate(lines[: len(lines) - count + 1])
-        if line == first and lines[at : at + count] == wanted
-    ]
-
-
-def _without_outer_blanks(hunk: Hunk) -> Hunk:
-    lines = list(hunk.lines)
-    while lines and lines[-1].op == " " and not lines[-1].text.strip():
-        lines.pop()
-    while lines and lines[0].op == " " and not lines[0].text.strip():
-        lines.pop(0)
-    return hunk if len(lines) == len(hunk.lines) else replace(hunk, lines=tuple(lines))
-
-
-def _without_invented_context(hunk: Hunk, lines: Sequence[str]) -> list[Hunk]:
-    """``hunk``, and ``hunk`` without the comments in its context that are nowhere in the file.
-
-    Models remember comments that never were there. Two lines with words at least must be real.
-    """
-    there = {line.strip() for line in lines}
-    real = [
-        line
-        for line in hunk.lines
-        if line.op != " " or line.text.strip() in there or not line.text.strip().startswith(_COMMENTS)
-    ]
-    some = replace(hunk, lines=tuple(real))
-    enough = sum(bool(_WORD.search(line)) for line in some.old_lines) >= _LEAST_LINES
-    return [hunk, some] if len(real) < len(hunk.lines) and enough else [hunk]
-
-
-def _skipping_blanks(hunk: Hunk, lines: Sequence[str]) -> list[_Found]:
-    """Places where the same lines stand but for blank ones."""
-    there = [(row, line.rstrip()) for row, line in enumerate(lines) if line.strip()]
-    old = [line.rstrip() for line in hunk.old_lines]
-    starts = _starts([line for line in old if line], [line for _, line in there])
-    found: list[_Found] = []
-    for at in starts:
-        real = iter(row for row, _ in there[at:])
-        rows: list[int] = []
-        following = there[at][0]
-        for line in old:
-            if line:
-                rows.append(next(real))
-                following = rows[-1] + 1
-            elif following < len(lines) and not lines[following].strip():
-                rows.append(following)
-                following += 1
-            else:
-                rows.append(-1)
-        found.append(_Found(rows=tuple(rows)))
-    return found
-
-
-def _shifted(hunk: Hunk, lines: Sequence[str]) -> list[_Found]:
-    """Places where the same lines stand, all of them indented more, or all less."""
-    old = hunk.old_lines
-    found: list[_Found] = []
-    for at in _starts([line.strip() for line in old], [line.strip() for line in lines]):
-        pairs = [(mine, real) for mine, real in zip(old, lines[at:], strict=False) if mine.strip()]
-        shifts = {(_indent(mine), _indent(real)) for mine, real in pairs}
-        indent = _shift(shifts)
-        if indent is not None:
-            found.append(_Found(rows=tuple(range(at, at + len(old))), indent=indent))
-    return found
-
-
-def _indent(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
-
-
-def _shift(pairs: set[tuple[str, str]]) -> _Key | None:
-    """What turns each first indentation into its second, if one rule does: adding a prefix, or taking one off."""
-    more = {real.removesuffix(mine) for mine, real in pairs if real.endswith(mine)}
-    if len(more) == 1 and all(real.endswith(mine) for mine, real in pairs):
-        (prefix,) = more
-        return lambda line: prefix + line if line.strip() else line
-    less = {mine.removesuffix(real) for mine, real in pairs if mine.endswith(real)}
-    if len(less) == 1 and all(mine.endswith(real) for mine, real in pairs):
-        (prefix,) = less
-        return lambda line: line.removeprefix(prefix)
-    return None
-
-
-def _first(rows: Sequence[int]) -> int:
-    return min(row for row in rows if row >= 0)
-
-
-def _chosen(found: Sequence[_Found], stated: int | None, drift: int) -> _Found | None:
-    """The only place, the one where the hunk says it is, or the one that is clearly nearest to it.
-
-    ``drift`` is by how much the number of the hunk before was wrong: the next is often wrong by the same.
-    """
-    if len(found) == 1:
-        return found[0]
-    if stated is None:
-        return None
-    for one in found:
-        if _first(one.rows) == stated:
-            return one
-    by_distance = sorted((abs(_first(one.rows) - stated - drift), index) for index, one in enumerate(found))
-    (nearest, index), (second, _) = by_distance[:2]
-    return found[index] if nearest * 2 < second or not nearest else None
-
-
-def _edits(hunk: Hunk, found: _Found, lines: Sequence[str], *, is_exact: bool) -> list[Edit] | None:
+def _edits(hunk: Hunk, found: Found, lines: Sequence[str], *, is_exact: bool) -> list[Edit] | None:
     """What ``hunk`` changes in ``lines``, in order; None where it deletes across blank lines that it does not know.
 
     Unless its lines are the file's to the last character (``is_exact``), new ones get the file's line breaks.
     """
     edits: list[Edit] = []
     rows = iter(found.rows)
-    at = _first(found.rows)  # the row after the last one that was passed
+    at = first_row(found.rows)  # the row after the last one that was passed
     begun: int | None = None
     passed_blank = False  # it deletes blank lines here, if not as many as there are
     new: list[str] = []
