@@ -20,8 +20,8 @@ from rag.errors import BadInput
 
 Read = Callable[[str], bytes | None]
 _MODES = {"100644", "100755"}
-_COMPARED_PATHS = 5000
-_SUGGESTIONS = 20  # of a known path for an unknown one: finding it takes its time
+_COMPARED_PATHS = 2000
+_SUGGESTIONS = 5  # of a known path for an unknown one: finding it takes its time
 _LONGEST_NAME, _LONGEST_PATH, _SHOWN_NAME = 255, 1000, 80
 _KEPT = Placed(outcome="kept")
 

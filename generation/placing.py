@@ -19,7 +19,7 @@ from generation.matching import WORD, Found, alike, first_row, less_alike, the_o
 CONTEXT_LINES = 3
 _SHOWN_LINES = 7
 _SHOWN_REFUSALS = 20  # of a file, with the nearest real lines: finding them takes its time
-_COMPARED_LINES = 5000  # of a file, for the nearest real lines of a hunk that was refused
+_COMPARED_LINES = 300  # before and behind, for the nearest real lines of a hunk that was refused
 
 Edit = tuple[int, int, tuple[str, ...]]  # rows from, to (exclusive), and what stands there instead
 
@@ -206,11 +206,14 @@ class FileText:
         self._refusals += 1
         if self._refusals > _SHOWN_REFUSALS:
             return ""
-        lines = self.lines[:_COMPARED_LINES]
+        lines = self.lines
         wanted = [line.rstrip() for line in hunk.old_lines if line.strip()]
         at = {line.strip(): row for row, line in reversed(list(enumerate(lines)))}
         known = [at[line.strip()] for line in wanted if line.strip() in at and WORD.search(line)]
-        if not known:
+        if not known:  # none of its lines is there: something like one, near to where it should be
+            middle = max(0, (hunk.old_start or 0) - 1)
+            near_by = range(max(0, middle - _COMPARED_LINES), min(len(lines), middle + _COMPARED_LINES))
+            at = {lines[row].strip(): row for row in reversed(near_by)}
             for line in sorted(wanted, key=len, reverse=True)[:3]:
                 if near := difflib.get_close_matches(line.strip(), at, n=1, cutoff=0.6):
                     known = [at[near[0]]]
