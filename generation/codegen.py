@@ -26,6 +26,7 @@ from generation.patching import Patch
 from generation.repository import Repository
 from generation.texts import FIRST_CAP_TOKENS
 from rag.errors import BadInput
+from rag.files import make_own_folder
 from rag.retry import RetryPolicy
 from rag.tokens import TokenCounter
 
@@ -103,7 +104,7 @@ class CodegenJournal(Journal):
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep other processes from going on with the same run; ``BadInput`` if one does already."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_own_folder(self.path.parent)
         lock = FileLock(f"{self.path}.lock", timeout=0)
         try:
             lock.acquire()

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from generation.planning import Brief
 from generation.rows import CalendarRow
+from rag.files import make_own_folder
 from rag.tokens import well_formed
 
 _ROW = TypeAdapter(CalendarRow)
@@ -28,7 +29,7 @@ class Journal:
     def append(self, entry: Mapping[str, Any]) -> None:
         """Put ``entry`` on disk."""
         is_new = not self.path.exists()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_own_folder(self.path.parent)
         line = well_formed(json.dumps(entry, ensure_ascii=False))
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"\n{line}\n")  # the line break in front ends what a killed writer left

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from rag.files import make_own_folder
+
 MARGIN_FLOOR_TOKENS = 200
 REASONING_FLOOR_TOKENS = 1000
 _ENOUGH = 3  # observations before what was seen replaces what was assumed
@@ -118,7 +120,7 @@ class Memory:
         if self.path is None:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_own_folder(self.path.parent)
             with tempfile.NamedTemporaryFile(
                 "w", encoding="utf-8", dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
             ) as file:

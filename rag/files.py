@@ -1,4 +1,4 @@
-"""Files that are written all together or not at all."""
+"""Files that are written all together or not at all, and folders for those of ours."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def write_all(contents: Mapping[Path, bytes | None], modes: Mapping[Path, int] |
         raise
     finally:
         swap.clean()
+
+
+def make_own_folder(folder: Path) -> None:
+    """Make ``folder`` for files of ours, and have git ignore what was made: the user may be in a repository."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    if missing:
+        (missing[-1] / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 @dataclass(slots=True)

@@ -480,6 +480,21 @@ def test_one_run_is_gone_on_with_by_one_process(
     assert "its diff was applied" in said
 
 
+def test_the_repository_one_is_in_stays_clean(
+    repo: Path,
+    serve: Callable[..., StrictServer],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``--repo .``: the journal is beside the files, git does not see it, and no model is shown it."""
+    monkeypatch.chdir(repo)
+    server = serve(replying(GOOD + "# END-OF-DIFF\n"))
+    for _ in range(2):
+        assert run(capsys, "zebra unicorn store", "--repo", ".")[0] == 0
+    assert git(repo, "status", "--porcelain") == ""
+    assert ".hookline" not in server.requests[1].last_text
+
+
 def test_from_python(repo: Path, serve: Callable[..., StrictServer]) -> None:
     """The same as an async function; a resume that does not belong is bad input."""
     server = serve(replying(GOOD + "# END-OF-DIFF\n"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.files import write_all
+from rag.files import make_own_folder, write_all
 
 
 def test_everything_is_written(tmp_path: Path) -> None:
@@ -43,6 +43,15 @@ def test_whoever_stops_it_half_way_finds_everything_as_it_was(
         write_all({tmp_path / "a": b"after", tmp_path / "b": b"after"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
     assert {path.read_text() for path in tmp_path.iterdir()} == {"before"}
+
+
+def test_a_folder_of_ours_is_ignored_by_git(tmp_path: Path) -> None:
+    """What was made is, from its outermost folder on; a folder that was there is left as it is."""
+    make_own_folder(tmp_path / "ours" / "deep")
+    assert (tmp_path / "ours" / ".gitignore").read_text() == "*\n"
+    (tmp_path / "theirs").mkdir()
+    make_own_folder(tmp_path / "theirs")
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 def test_nothing_is_written_where_something_cannot_be(tmp_path: Path) -> None:
