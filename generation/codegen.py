@@ -57,7 +57,7 @@ class Codegen:
 
     ``diff`` has whole hunks only, and git applies it if ``verified``. ``status``: ``complete`` (one reply was
     enough), ``continued``, ``partial`` (see ``missing``) or ``failed`` (there is no hunk). ``patch`` is what
-    the diff was made of, ``left_out`` are its files that are not in the diff.
+    the diff is made of, ``context`` what of the repository was last shown to the model and what was not.
     """
 
     status: Status
@@ -284,6 +284,7 @@ def _regressions(patch: Patch) -> list[str]:
         if before is None or after == before or (after is not None and after < before):
             continue
         parsed = "parsed before and does not any more" if not before else f"had {before} syntax errors"
+        parsed = "is new and does not parse" if file.is_new else parsed
         found.append(
             f"{path} {parsed}: {'no parser gets through it' if after is None else f'{after} syntax errors'}"
         )
