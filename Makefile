@@ -25,7 +25,7 @@ demo: setup ## plan next month for the sample creators and write the calendar
 	@.venv/bin/hookline demo
 
 test: setup ## run the tests with branch coverage (ARGS="-k name" for some of them)
-	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --cov --cov-report=term --hypothesis-profile=$(HYPOTHESIS_PROFILE) $(ARGS)
+	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov --cov-report=term --hypothesis-profile=$(HYPOTHESIS_PROFILE) $(ARGS)
 
 llama: setup ## install llama.cpp's server and a small model: `make test` runs against them too (130 MB)
 	@.venv/bin/python -m tools.llama

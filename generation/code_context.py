@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from generation.outlines import outline
+from generation.outlines import Symbol, outline
 from generation.patching import Unreadable
 from generation.placing import split_lines
 from generation.repository import Repository
@@ -38,6 +38,8 @@ class CodeContext:
     on_progress: Callable[[int, int], None] | None = None
     _texts: dict[str, str] = field(default_factory=dict)
     _paths: list[str] | None = None
+    _parts: dict[str, list[Chunk]] = field(default_factory=dict)
+    _symbols: dict[str, list[Symbol]] = field(default_factory=dict)
     _packed: dict[tuple[int | None, tuple[str, ...] | None], Packed] = field(default_factory=dict)
 
     def packed(self, budget_tokens: int | None = None, *, only: Iterable[str] | None = None) -> Packed:
@@ -104,7 +106,10 @@ class CodeContext:
 
     def _ranked(self, paths: Sequence[str]) -> list[Hit]:
         """Parts of files: the best first, and before a file's first part its outline."""
-        chunks = [chunk for path in paths for chunk in self._chunks(path)]
+        for path in paths:
+            if path not in self._parts:
+                self._parts[path] = self._chunks(path)
+        chunks = [chunk for path in paths for chunk in self._parts[path]]
         scores = bm25_scores(self.request, [f"{chunk.title}\n{chunk.text}" for chunk in chunks])
         best = sorted(zip(scores, chunks, strict=True), key=lambda scored: -scored[0])
         hits: list[Hit] = []
@@ -120,7 +125,7 @@ class CodeContext:
         """The parts of a file: its definitions, and what stands between them."""
         text, lines = self._text(path), self.lines(path)
         starts = {0, len(lines)}
-        for symbol in outline(path, text):
+        for symbol in self._outline(path):
             if symbol.end_line - symbol.start_line + 1 >= _LEAST_LINES:
                 starts |= {symbol.start_line - 1, symbol.end_line}
         offsets = [0]
@@ -140,8 +145,13 @@ class CodeContext:
             for number, (begin, end) in enumerate(parts)
         ]
 
+    def _outline(self, path: str) -> list[Symbol]:
+        if path not in self._symbols:
+            self._symbols[path] = outline(path, self._text(path))
+        return self._symbols[path]
+
     def _outlined(self, path: str, score: float) -> list[Hit]:
-        symbols = outline(path, self._text(path))
+        symbols = self._outline(path)
         if not symbols:
             return []
         text = "".join(

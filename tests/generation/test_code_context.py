@@ -55,19 +55,24 @@ def test_files_are_found_by_the_words_of_the_request(repo: Repository) -> None:
     assert context(repo, "zzz qqq").packed().text == ""
 
 
+@pytest.fixture(scope="module")
+def found(repo: Repository) -> CodeContext:
+    return context(repo, "pack passages and retry")
+
+
 @given(budget_tokens=st.integers(1, 3000))
-def test_the_budget_is_a_hard_cap_and_every_part_is_told(repo: Repository, budget_tokens: int) -> None:
+def test_the_budget_is_a_hard_cap_and_every_part_is_told(found: CodeContext, budget_tokens: int) -> None:
     """Law 2 and 3: the final string never has more tokens, and what is not in it was dropped with a reason."""
-    packed = context(repo, "pack passages and retry").packed(budget_tokens)
+    packed = found.packed(budget_tokens)
     assert packed.tokens == COUNTER.count(packed.text) <= budget_tokens
     assert all(one.reason for one in packed.dropped)
     assert packed.kept or packed.dropped
 
 
 @given(budget_tokens=st.integers(50, 3000))
-def test_what_is_shown_is_what_stands_in_the_file(repo: Repository, budget_tokens: int) -> None:
+def test_what_is_shown_is_what_stands_in_the_file(found: CodeContext, budget_tokens: int) -> None:
     """Each part is exactly the lines that its heading names: a hunk copied from it fits."""
-    shown = context(repo, "pack passages and retry").packed(budget_tokens)
+    shown = found.packed(budget_tokens)
     for passage in shown.passages:
         if passage.video_id in FILES:
             assert passage.text == FILES[passage.video_id][passage.start_char : passage.end_char]
