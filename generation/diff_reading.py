@@ -154,8 +154,9 @@ class DiffUnits:
     def finish(self, *, cut: bool) -> list[Unit]:
         """What is whole although nothing follows it: the reply ended by itself, or it was ``cut``."""
         rest = self._rest
+        is_fence = not cut and rest.rstrip() in {"```", "~~~"}
         cut = cut or (self._needs_mark and not self.is_marked and not _END.fullmatch(rest))
-        if rest and (not cut or _FENCE.fullmatch(rest)):
+        if rest and (not cut or is_fence):
             self._partial = []
             self._line(rest + "\n")
         if not cut:

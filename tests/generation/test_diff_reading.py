@@ -141,6 +141,9 @@ def test_what_comes_after_the_last_line_break_is_never_trusted() -> None:
     """A line that is cut is no line, even where the counts would fit with it; a reply that ended may lack one."""
     whole = HEADER + "@@ -4,1 +4,1 @@\n-wheat\n+spelt"
     assert hunks(whole, cut=True) == []
+    assert (
+        hunks(HEADER + "@@ -1,2 +1,3 @@\n a\n+b\n ```python", cut=True) == []
+    )  # a context line, and no fence
     (hunk,) = hunks(whole)
     assert hunk.lines[-1] == Line(op="+", text="spelt\n")
 
