@@ -11,6 +11,7 @@ MARGIN_TOKENS = 2000
 SUPPLEMENT_MARGIN_TOKENS = 1000
 REASONING_TOKENS = 4000
 ESCALATED_TOKENS = 8192
+CODE_CONTEXT_TOKENS = 8000  # of files that were found for a request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,6 @@ class CodeContext:
     named: Sequence[str]
     counter: TokenCounter
     budget_tokens: int
-    on_progress: Callable[[int, int], None] | None = None
     _texts: dict[str, str] = field(default_factory=dict)
     _paths: list[str] | None = None
     _parts: dict[str, list[Chunk]] = field(default_factory=dict)
@@ -55,9 +54,9 @@ class CodeContext:
         return self._packed[key]
 
     def _pack(self, budget_tokens: int | None, only: tuple[str, ...] | None) -> Packed:
-        paths = self.paths if only is None else [path for path in only if self._text(path)]
+        paths = [path for path in (self.paths if only is None else only) if self._text(path)]
         budget = budget_tokens or (None if self.named else self.budget_tokens)
-        whole = [self._whole(path) for path in paths if self._text(path)]
+        whole = [self._whole(path) for path in paths]
         characters = sum(len(hit.chunk.text) for hit in whole)
         if budget is None or characters <= _MOST_CHARACTERS_A_TOKEN * budget:
             total = pack(whole, 2 * characters + 400 * len(whole) + 1, self.counter, render=self._render)
@@ -74,8 +73,7 @@ class CodeContext:
 
     def lines(self, path: str) -> list[str]:
         """A file's lines; none where it is empty, not there, or not to be read."""
-        text = self._text(path)
-        return split_lines(text) if text else []
+        return split_lines(self._text(path))
 
     def _text(self, path: str) -> str:
         """A file's text; an empty one for a file that is not there or not to be read."""
@@ -89,11 +87,8 @@ class CodeContext:
 
     def _found(self) -> list[str]:
         """Search: the files that share the rarest words with the request, their paths included."""
-        files = self.repository.files
         texts: dict[str, str] = {}
-        for number, path in enumerate(files):
-            if self.on_progress:
-                self.on_progress(number, len(files))
+        for path in self.repository.files:
             if (self.repository.root / path).stat().st_size <= SEARCHED_BYTES and (text := self._text(path)):
                 texts[path] = text
         scores = bm25_scores(self.request, [f"{path}\n{path}\n{text}" for path, text in texts.items()])
@@ -186,7 +181,7 @@ def _chunk(path: str, text: str, start: int, end: int, *, position: int) -> Chun
     """A slice of a file whose sentences are lines."""
     part = text[start:end]
     ends: list[int] = []
-    for line in split_lines(part) if part else []:
+    for line in split_lines(part):
         ends.append((ends[-1] if ends else 0) + len(line))
     return Chunk(
         id=f"{path}:{start}",

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from generation.budget import Bounds
+from generation.budget import CODE_CONTEXT_TOKENS, Bounds
 from generation.call import MAX_RETRIES, Call, Outcome, complete
 from generation.code_context import CodeContext, trace
 from generation.diff_writing import DiffTask
@@ -30,7 +30,6 @@ from rag.files import make_own_folder
 from rag.retry import RetryPolicy
 from rag.tokens import TokenCounter
 
-CONTEXT_TOKENS = 8000
 Status = Literal["complete", "continued", "partial", "failed"]
 
 
@@ -161,7 +160,7 @@ async def write_diff(
     counter: TokenCounter,
     journal: CodegenJournal,
     token: str,
-    context_tokens: int = CONTEXT_TOKENS,
+    context_tokens: int = CODE_CONTEXT_TOKENS,
     cap_tokens: int = FIRST_CAP_TOKENS,
     memory: Memory | None = None,
     bounds: Bounds | None = None,

@@ -30,7 +30,7 @@ from generation.units import Unit
 
 END_MARKER = "# END-OF-DIFF"
 FILES_MARKER = "FILES:"
-_FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
+_FENCES = {"```", "~~~"}  # that close a block
 _END = re.compile(r"\W*END[-_ ]OF[-_ ]DIFF\W*", re.IGNORECASE)
 _FILES = re.compile(r"\W*FILES\W*", re.IGNORECASE)
 _FILE_ITEM = re.compile(r"\s*[-*•]\s+(?P<name>\S.*)")
@@ -132,9 +132,7 @@ class DiffUnits:
         self._head: OpenHeader | None = None
         self._hunk: _Open | None = None
         self._doubtful: _Open | None = None  # something follows it, and that may show that it is not whole
-        self._may_go_on = (
-            False  # what follows it has no mark: a line that has one would show it was not whole
-        )
+        self._may_go_on = False  # the line after it had no mark: one that has would show it was not whole
         self._listed: list[str] | None = None  # the manifest's files while it is read
         self._begun = False
         self._tail: list[str] | None = [] if header else None  # lines before the first header
@@ -154,7 +152,7 @@ class DiffUnits:
     def finish(self, *, cut: bool) -> list[Unit]:
         """What is whole although nothing follows it: the reply ended by itself, or it was ``cut``."""
         rest = self._rest
-        is_fence = not cut and rest.rstrip() in {"```", "~~~"}
+        is_fence = not cut and rest.rstrip() in _FENCES
         cut = cut or (self._needs_mark and not self.is_marked and not _END.fullmatch(rest))
         if rest and (not cut or is_fence):
             self._partial = []
@@ -256,7 +254,7 @@ class DiffUnits:
         elif text.startswith(("@@", "diff --git ")) or _END.fullmatch(text):
             self._close("followed")
             self._outer_line(line, text)
-        elif (hunk.fits and text.strip()) or text.strip() in {"```", "~~~"}:
+        elif (hunk.fits and text.strip()) or text.strip() in _FENCES:
             self._close("followed")
             self._may_go_on = True
         else:
@@ -406,7 +404,6 @@ class DiffUnits:
             new_start=hunk.new_start,
             heading=hunk.heading,
             lines=tuple(hunk.lines),
-            fits=hunk.fits,
             proof=proof,
             file_may_end_here=file_may_end_here,
         )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from generation.code_context import CodeContext
 from generation.diff_reading import END_MARKER, FILES_MARKER, DiffUnits, read_diff
-from generation.diffs import CutHunk, EndOfDiff, Header, Hunk, Manifest, Tail, written
+from generation.diffs import CutHunk, EndOfDiff, Header, Hunk, Manifest, Tail, header_of, written
 from generation.learned import Costs
 from generation.moves import Move
 from generation.patching import Patch
@@ -246,7 +246,7 @@ class DiffTask:
     def _take(self, value: Hunk | Header, text: str) -> str | None:
         """Take in a hunk or a header; the word about it."""
         placed = self.patch.add(value, may_be_there=self._replays)
-        header = value.header if isinstance(value, Hunk) else value
+        header = header_of(value)
         name = str(value) if isinstance(value, Hunk) else header.path
         if placed.outcome != "repeat":
             self.is_ended, self._wrote = False, True

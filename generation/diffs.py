@@ -45,7 +45,7 @@ class Hunk:
     """A whole hunk, as it was written.
 
     ``old_start`` and ``new_start`` are the line numbers it claims, counted from 1; None where it has none.
-    ``fits`` is whether its counts are those of its lines. ``file_may_end_here``: a cut may have taken the mark
+    ``file_may_end_here``: a cut may have taken the mark
     that its last line has no line break.
     """
 
@@ -54,7 +54,6 @@ class Hunk:
     new_start: int | None
     heading: str
     lines: tuple[Line, ...]
-    fits: bool
     proof: Proof
     file_may_end_here: bool = False
 
@@ -104,6 +103,11 @@ class CutHunk:
     def __str__(self) -> str:
         path = self.header.path if self.header else "?"
         return f"{path} @@ -{'?' if self.old_start is None else self.old_start}"
+
+
+def header_of(value: Hunk | Header) -> Header:
+    """The header that says which file it is for: a hunk's, or itself."""
+    return value.header if isinstance(value, Hunk) else value
 
 
 def written(value: Hunk | Header) -> str:

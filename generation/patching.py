@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Literal
 
 from generation.diff_reading import DiffUnits
-from generation.diffs import CutHunk, Header, Hunk, header_text
+from generation.diffs import CutHunk, Header, Hunk, header_of, header_text
 from generation.placing import FileText, Placed, render, split_lines
 from rag.errors import BadInput
 
@@ -93,7 +93,7 @@ class Patch:
         return placed
 
     def _added(self, value: Hunk | Header, *, may_be_there: bool) -> Placed:
-        header = value.header if isinstance(value, Hunk) else value
+        header = header_of(value)
         if problem := _problem(header):
             return _refused(problem)
         try:
@@ -168,7 +168,7 @@ class Patch:
 
     def _is_there(self, value: Hunk | Header) -> bool:
         """Whether the files are as it makes them."""
-        header = value.header if isinstance(value, Hunk) else value
+        header = header_of(value)
         path = self._path(header)
         if path in self.files or (header.old or "") in self._moved:
             return False
@@ -352,7 +352,7 @@ def _lines(content: bytes | None) -> list[str] | None:
     if b"\0" in content:
         raise Unreadable("it is a binary file: only text is changed")
     text = content.decode("utf-8", "surrogateescape")
-    return split_lines(text) if text else []
+    return split_lines(text)
 
 
 def _is_text(lines: Sequence[str]) -> bool:

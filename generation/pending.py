@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from generation.diffs import Header, Hunk
+from generation.diffs import Header, Hunk, header_of
 
 _WORD = re.compile(r"\w{3,}")
 _ALIKE = 0.6  # of the lines that are known of a hunk, in one that answers it
@@ -61,7 +61,7 @@ class Pending:
 
         A hunk is that begins at the same line, or has most of the lines that are known.
         """
-        header = value.header if isinstance(value, Hunk) else value
+        header = header_of(value)
         if reply <= self.reply or (self.path and self.path != header.path):
             return False
         if not self.first_line:  # it was a header, or the beginning of one

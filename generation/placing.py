@@ -30,7 +30,7 @@ def split_lines(text: str) -> list[str]:
     >>> split_lines("a\r\nb")
     ['a\r\n', 'b']
     """
-    return text.split("\n") if not text else [line for line in re.split(r"(?<=\n)", text) if line]
+    return [line for line in re.split(r"(?<=\n)", text) if line]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

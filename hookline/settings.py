@@ -29,7 +29,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from generation.budget import Bounds
+from generation.budget import CODE_CONTEXT_TOKENS, Bounds
 from generation.limits import ModelLimits, OutputParameter
 from rag.errors import BadInput
 from rag.tokens import EncodingName
@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     codegen_max_tokens: PositiveInt = Field(
         default=4096, validation_alias=AliasChoices("HOOKLINE_CODEGEN_MAX_TOKENS", "CODEGEN_MAX_TOKENS")
     )
-    codegen_context_tokens: PositiveInt = 8000
+    codegen_context_tokens: PositiveInt = CODE_CONTEXT_TOKENS
     learned: str = ".hookline/learned.json"
     call_log: str | None = None
 
