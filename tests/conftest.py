@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import llama_server
 import pytest
 from hypothesis import HealthCheck, settings
+from strict_openai import StrictServer
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(
@@ -33,3 +36,18 @@ def workplace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
                 del os.environ[name]
         monkeypatch.chdir(tmp_path)
         yield tmp_path
+
+
+@pytest.fixture
+def serve(workplace: Path) -> Iterator[Callable[..., StrictServer]]:
+    """Starts strict servers; the environment names the last one and a model of it."""
+    with contextlib.ExitStack() as servers:
+
+        def start(**options: Any) -> StrictServer:
+            server = servers.enter_context(StrictServer(**options))
+            os.environ["OPENAI_API_KEY"] = server.key  # removed with the test's environment
+            os.environ["OPENAI_BASE_URL"] = server.base_url
+            os.environ["HOOKLINE_MODEL"] = "gpt-4o-mini"
+            return server
+
+        yield start

@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +29,9 @@ def going_on(request: Any) -> str:
 
 
 @pytest.fixture
-def served(workplace: Path) -> Iterator[Callable[..., StrictServer]]:
-    """A server that writes the lines, as the environment names it."""
-    servers: list[StrictServer] = []
-
-    def serve(**options: Any) -> StrictServer:
-        server = StrictServer(**{"writer": going_on, **options})
-        servers.append(server)
-        server.__enter__()
-        os.environ["OPENAI_API_KEY"] = server.key  # removed with the test's environment
-        os.environ["OPENAI_BASE_URL"] = server.base_url
-        os.environ["HOOKLINE_MODEL"] = "gpt-4o-mini"
-        return server
-
-    yield serve
-    for server in servers:
-        server.__exit__(None, None, None)
+def served(serve: Callable[..., StrictServer]) -> Callable[..., StrictServer]:
+    """A server that writes the lines."""
+    return partial(serve, writer=going_on)
 
 
 def test_the_seeds_signature(served: Callable[..., StrictServer]) -> None:

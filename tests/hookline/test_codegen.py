@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +39,10 @@ def diff(tmp_path_factory: pytest.TempPathFactory) -> str:
     return diff_between(tmp_path_factory.mktemp("truth") / "repo", BEFORE, AFTER)
 
 
-@pytest.fixture
-def serve(workplace: Path) -> Iterator[Callable[..., StrictServer]]:
-    """Starts a server that writes with a habit, as the environment names it."""
-    servers: list[StrictServer] = []
-
-    def start(writer: Any, **options: Any) -> StrictServer:
-        server = StrictServer(**{"writer": writer, "reply_cap": CAP, **options})
-        servers.append(server)
-        server.__enter__()
-        os.environ["OPENAI_API_KEY"] = server.key  # removed with the test's environment
-        os.environ["OPENAI_BASE_URL"] = server.base_url
-        os.environ["HOOKLINE_MODEL"] = "gpt-4o-mini"
-        return server
-
-    yield start
-    for server in servers:
-        server.__exit__(None, None, None)
+@pytest.fixture(name="serve")
+def serve_cut(serve: Callable[..., StrictServer]) -> Callable[..., StrictServer]:
+    """A server that cuts what ``writer`` writes."""
+    return lambda writer, **options: serve(**{"writer": writer, "reply_cap": CAP, **options})
 
 
 @pytest.fixture
