@@ -113,18 +113,20 @@ class _Plain:
 
 def _chunks() -> list[Chunk]:
     """The sample creators' transcripts in windows, without an embedding model's pieces."""
-    from ingest.chunking import chunks_of, script_of
+    from ingest.chunking import chunks_of, script_of, windows_of
     from ingest.cleaning import clean
-    from ingest.job import find_files
-    from ingest.readers import read_transcript
+    from ingest.files import find_files
+    from ingest.readers import read_transcripts
 
     def pieces(texts: Sequence[str]) -> list[int]:
         return [len(text) // 4 + 1 for text in texts]
 
     chunks: list[Chunk] = []
     for number, path in enumerate(find_files([CREATORS])):
-        script = script_of(clean(read_transcript(path)), pieces)
-        chunks += chunks_of(script, creator=path.parent.name, video_id=str(number), title=path.stem)
+        script = script_of(clean(read_transcripts(path).transcripts[0]), pieces)
+        chunks += chunks_of(
+            script, windows_of(script), [], creator=path.parent.name, video_id=str(number), title=path.stem
+        )
     return chunks
 
 

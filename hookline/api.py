@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from generation.calendars import Calendar, draft_calendar, write_calendar
 from generation.call import Call, Outcome, complete
@@ -25,6 +23,7 @@ from generation.texts import TextTask
 from generation.trends import Trend, read_trends, trends_from
 from hookline import wiring
 from hookline.settings import Settings, load_settings
+from rag.blocking import run_blocking
 from rag.errors import BadInput, ModelFailure
 from rag.packing import Packed
 
@@ -38,7 +37,6 @@ __all__ = [
     "write_text",
 ]
 Trends = Path | str | Iterable[str | Mapping[str, Any] | Trend]
-_Result = TypeVar("_Result")
 _log = logging.getLogger("hookline")
 _NO_MODEL = "no model to call: set OPENAI_API_KEY, or --base-url and --model of a server"
 
@@ -65,7 +63,7 @@ def generate_calendar(
     first = parse_month(month)
     wanted = _trends(trends)
     model = wiring.chat_model(settings)
-    embedder = wiring.embedder()
+    embedder = wiring.embedder(settings)
     filled = wiring.filled_store(settings, embedder, creators)
     retriever = wiring.retriever(settings, filled.store, embedder)
     briefs = plan(
@@ -90,7 +88,7 @@ def generate_calendar(
             on_row=on_row,
         )
         return _with_unused(calendar, wanted)
-    calendar = _run(
+    calendar = run_blocking(
         write_calendar(
             month,
             briefs,
@@ -136,7 +134,7 @@ def content_for_trends(
     """
     settings = settings or load_settings()
     wanted = _trends(trends)
-    embedder = wiring.embedder()
+    embedder = wiring.embedder(settings)
     filled = wiring.filled_store(settings, embedder, creators)
     return wiring.retriever(settings, filled.store, embedder).retrieve(
         [trend.query for trend in wanted],
@@ -274,26 +272,3 @@ def _trends(trends: Trends) -> list[Trend]:
     if isinstance(trends, str | Path):
         return read_trends(Path(trends))
     return trends_from(trends)
-
-
-def _run(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run ``work`` to its end; in a thread of its own where this one has a running loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    results: list[_Result] = []
-    errors: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            results.append(asyncio.run(work))
-        except BaseException as error:  # noqa: BLE001  # handed on to the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]

@@ -127,6 +127,9 @@ def ingest(
     creator: Annotated[
         str | None, typer.Option("--creator", metavar="NAME", help="Whose videos these are.")
     ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove videos whose file was in PATH and is gone.")
+    ] = False,
     store: Store = None,
     model: Model = None,
     base_url: BaseUrl = None,
@@ -136,7 +139,7 @@ def ingest(
     from hookline import commands  # noqa: PLC0415
 
     settings = _settings(store=store, model=model, base_url=base_url)
-    raise typer.Exit(commands.ingest(settings, paths, creator=creator, as_json=json))
+    raise typer.Exit(commands.ingest(settings, paths, creator=creator, prune=prune, as_json=json))
 
 
 @app.command()

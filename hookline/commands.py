@@ -18,7 +18,7 @@ from rag.files import write_all
 
 if TYPE_CHECKING:
     from generation.calendars import Calendar
-    from ingest.job import Report
+    from ingest.report import Report
 
 SAMPLE_DATA = Path(__file__).parent / "data"  # in a wheel
 CHECKOUT_DATA = Path(__file__).parent.parent / "data"
@@ -31,7 +31,7 @@ def demo(settings: Settings, out: Path) -> int:
     data = SAMPLE_DATA if SAMPLE_DATA.is_dir() else CHECKOUT_DATA
     month = next_month(date.today())  # noqa: DTZ011  # the month of whoever sits here
     views.say(f"1/2 reading the sample transcripts into {settings.store}")
-    report = _ingest(settings, [data / "creators"], creator=None)
+    report = _ingest(settings, [data / "creators"])
     views.say(f"2/2 planning {month} with the sample trends and --model {settings.model_name}")
     with views.row_progress(month) as on_row:
         calendar = generate_calendar(data / "trends.csv", month, settings=settings, on_row=on_row)
@@ -54,12 +54,14 @@ def next_month(today: date) -> str:
     return f"{today.year + today.month // 12}-{today.month % 12 + 1:02}"
 
 
-def ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None, as_json: bool) -> int:
+def ingest(
+    settings: Settings, paths: Sequence[Path], *, creator: str | None, prune: bool, as_json: bool
+) -> int:
     """Bring the store up to date with ``paths`` and report."""
     encoding = wiring.stored_encoding(
         settings, views.say
     )  # an unknown model is found before anything is written
-    report = _ingest(settings, paths, creator=creator)
+    report = _ingest(settings, paths, creator=creator, prune=prune)
     tokens = report.tokens[encoding]
     if as_json:
         _print_json({**asdict(report), "tokens": tokens, "seconds": round(report.seconds, 3)})
@@ -68,13 +70,15 @@ def ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None, as
     return PARTIAL if report.failed else DONE
 
 
-def _ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None) -> Report:
-    from ingest.job import find_files  # noqa: PLC0415  # start-up
+def _ingest(
+    settings: Settings, paths: Sequence[Path], *, creator: str | None = None, prune: bool = False
+) -> Report:
+    from ingest.files import find_files  # noqa: PLC0415  # start-up
     from ingest.job import ingest as run  # noqa: PLC0415
     from rag.tokens import ENCODINGS, counter_for  # noqa: PLC0415
 
     files = find_files(paths)
-    embedder = wiring.embedder()
+    embedder = wiring.embedder(settings)
     store = wiring.open_store(settings, embedder, to_write=True, on_wait=views.say)
     with views.ingest_progress() as on_progress:
         return run(
@@ -83,6 +87,7 @@ def _ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None) -
             embedder=embedder,
             counters=[counter_for(encoding) for encoding in ENCODINGS],
             creator=creator,
+            prune=paths if prune else (),
             on_progress=on_progress,
         )
 
@@ -90,7 +95,7 @@ def _ingest(settings: Settings, paths: Sequence[Path], *, creator: str | None) -
 def creators(settings: Settings, *, as_json: bool) -> int:
     """Who is in the store."""
     encoding = wiring.stored_encoding(settings, views.say)
-    videos = wiring.filled_store(settings, wiring.embedder(), None).videos
+    videos = wiring.filled_store(settings, wiring.embedder(settings), None).videos
     by_creator: dict[str, list[Video]] = {}
     for video in videos:
         by_creator.setdefault(video.creator, []).append(video)
@@ -117,7 +122,7 @@ def search(
     """The best passages for ``query`` that fit the budget."""
     if not query.strip():
         raise BadInput("the query is empty: say what to look for")
-    embedder = wiring.embedder()
+    embedder = wiring.embedder(settings)
     filled = wiring.filled_store(settings, embedder, creators)
     packed = wiring.retriever(settings, filled.store, embedder).retrieve(
         query, budget_tokens=settings.budget_tokens, creators=filled.creators

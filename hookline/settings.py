@@ -134,6 +134,9 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("HOOKLINE_API_KEY", "OPENAI_API_KEY")
     )
     budget_tokens: int = Field(default=1000, ge=1)
+    embedding_model: str = Field(default="all-MiniLM-L6-v2", min_length=1)
+    embedding_base_url: str | None = Field(default=None, pattern="^https?://")
+    embedding_api_key: SecretStr | None = None
     models: dict[str, DeclaredModel] = Field(default_factory=dict)
     timeout_seconds: AboveZero = 120.0
     retry_attempts: PositiveInt = 7

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from generation.codegen import Codegen
     from generation.diffs import Header, Hunk
     from generation.rows import CalendarRow
-    from ingest.job import Progress as IngestProgress
-    from ingest.job import Report
+    from ingest.report import Progress as IngestProgress
+    from ingest.report import Report
     from rag.packing import Packed
 
 _errors = Console(stderr=True)

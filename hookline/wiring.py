@@ -78,12 +78,32 @@ def stored_encoding(settings: Settings, on_other: Callable[[str], None]) -> Enco
     return OFFLINE_ENCODING
 
 
-@cache
-def embedder() -> Embedder:
-    """The default embedding model, one a process; it loads on first use."""
-    from rag.sbert import SbertEmbedder  # noqa: PLC0415  # start-up
+def embedder(settings: Settings) -> Embedder:
+    """The chosen embedding model, one a process; it loads on first use."""
+    key = settings.embedding_api_key or settings.api_key
+    return _embedder(
+        settings.embedding_model,
+        settings.embedding_base_url,
+        key.get_secret_value() if key else None,
+        settings.timeout_seconds,
+    )
 
-    return SbertEmbedder()
+
+@cache
+def _embedder(model: str, base_url: str | None, api_key: str | None, timeout_seconds: float) -> Embedder:
+    from rag.minilm import DEFAULT_MODEL, MiniLMEmbedder, weights_folder  # noqa: PLC0415  # start-up
+
+    if base_url is not None:
+        from rag.openai_embedding import OpenAIEmbedder  # noqa: PLC0415
+
+        return OpenAIEmbedder(model, base_url=base_url, api_key=api_key, timeout_seconds=timeout_seconds)
+    if model == DEFAULT_MODEL:
+        return MiniLMEmbedder()
+    from rag.sbert import SbertEmbedder  # noqa: PLC0415
+
+    if model == f"sentence-transformers/{DEFAULT_MODEL}":
+        return SbertEmbedder(weights_folder(), name=model)
+    return SbertEmbedder(model)
 
 
 def open_store(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 import sentencex
 
 from ingest.transcripts import Transcript
 from rag.documents import Chunk
+from rag.tokens import TokenCounter
 
 WINDOW_PIECES = 128
 PAUSE_SECONDS = 2.5
@@ -28,6 +31,7 @@ class Sentence:
     pieces: int
     start_seconds: float | None
     end_seconds: float | None
+    speaker: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,63 +81,92 @@ def script_of(
         spans, sizes = shorter, pieces([text[left:right] for left, right in shorter])
     begins = _times(transcript, starts, [left for left, _ in spans])
     ends = _times(transcript, starts, [right for _, right in spans])
+    said_in = [bisect_right(starts, left) - 1 for left, _ in spans]
     return Script(
         text=text,
         sentences=tuple(
-            Sentence(start=left, end=right, pieces=size, start_seconds=begin, end_seconds=end)
-            for (left, right), size, begin, end in zip(spans, sizes, begins, ends, strict=True)
+            Sentence(
+                start=left,
+                end=right,
+                pieces=size,
+                start_seconds=begin,
+                end_seconds=end,
+                speaker=transcript.segments[segment].speaker,
+            )
+            for (left, right), size, begin, end, segment in zip(
+                spans, sizes, begins, ends, said_in, strict=True
+            )
         ),
     )
 
 
-def chunks_of(
-    script: Script, *, creator: str, video_id: str, title: str, window_pieces: int = WINDOW_PIECES
-) -> list[Chunk]:
-    """Windows of whole sentences of at most ``window_pieces``, each beginning half a window on.
+def windows_of(script: Script, *, window_pieces: int = WINDOW_PIECES) -> list[tuple[int, int]]:
+    """Windows of at most ``window_pieces``, as half-open ranges of sentences, in the order they begin.
 
-    A window is measured in the embedding model's own pieces, so that it is never longer than what the
-    model reads. Ids depend on the creator, the video, the place and the text alone.
+    Windows that lie side by side hold everything; over each border between two of them lies one more, of
+    the last sentences of the one and the first of the other, up to half a window of each. So whatever is
+    said at a border is whole somewhere, and the model need not read it again (``Embedder.embed_windows``).
     """
     sizes = [sentence.pieces for sentence in script.sentences]
+    side_by_side: list[tuple[int, int]] = []
+    start = filled = 0
+    for at, size in enumerate(sizes):
+        if at > start and filled + size > window_pieces:
+            side_by_side.append((start, at))
+            start, filled = at, 0
+        filled += size
+    if sizes:
+        side_by_side.append((start, len(sizes)))
+    windows = side_by_side[:1]
+    for (before, border), (_, after) in pairwise(side_by_side):
+        start = border - _fitting(sizes[before:border][::-1], window_pieces // 2)
+        end = border + _fitting(sizes[border:after], window_pieces // 2)
+        if start < border < end and (start, end) != windows[-1]:
+            windows.append((start, end))
+        windows.append((border, after))
+    return windows
+
+
+def _fitting(sizes: Sequence[int], room: int) -> int:
+    """How many of ``sizes`` fit from the first on."""
+    return sum(filled <= room for filled in accumulate(sizes))
+
+
+def chunks_of(
+    script: Script,
+    windows: Sequence[tuple[int, int]],
+    counters: Sequence[TokenCounter],
+    *,
+    creator: str,
+    video_id: str,
+    title: str,
+) -> list[Chunk]:
+    """A chunk a window. Ids depend on the creator, the video, the place and the text alone."""
     chunks: list[Chunk] = []
-    first = 0
-    while first < len(script.sentences):
-        last, size = first, sizes[first]
-        while last + 1 < len(sizes) and size + sizes[last + 1] <= window_pieces:
-            last += 1
-            size += sizes[last]
+    for position, (first, after) in enumerate(windows):
+        inside = script.sentences[first:after]
+        start, end = inside[0].start, inside[-1].end
+        text = script.text[start:end]
+        identity = "\0".join((creator, video_id, str(start), text))
+        speakers = dict.fromkeys(sentence.speaker for sentence in inside if sentence.speaker)
         chunks.append(
-            _chunk(script, first, last, creator=creator, video_id=video_id, title=title, position=len(chunks))
+            Chunk(
+                id=hashlib.sha256(identity.encode()).hexdigest()[:16],
+                creator=creator,
+                video_id=video_id,
+                title=title,
+                text=text,
+                start_char=start,
+                end_char=end,
+                sentence_ends=tuple(sentence.end - start for sentence in inside),
+                position=position,
+                start_seconds=inside[0].start_seconds,
+                end_seconds=inside[-1].end_seconds,
+                speakers=tuple(speakers),
+                tokens={counter.encoding: counter.count(text) for counter in counters},
+            )
         )
-        if last + 1 == len(sizes):
-            break
-        passed, first = sizes[first], first + 1
-        while first <= last and passed + sizes[first] <= size / 2:
-            passed += sizes[first]
-            first += 1
     return chunks
-
-
-def _chunk(
-    script: Script, first: int, last: int, *, creator: str, video_id: str, title: str, position: int
-) -> Chunk:
-    inside = script.sentences[first : last + 1]
-    start, end = inside[0].start, inside[-1].end
-    text = script.text[start:end]
-    identity = "\0".join((creator, video_id, str(start), text))
-    return Chunk(
-        id=hashlib.sha256(identity.encode()).hexdigest()[:16],
-        creator=creator,
-        video_id=video_id,
-        title=title,
-        text=text,
-        start_char=start,
-        end_char=end,
-        sentence_ends=tuple(sentence.end - start for sentence in inside),
-        position=position,
-        start_seconds=inside[0].start_seconds,
-        end_seconds=inside[-1].end_seconds,
-    )
 
 
 def _joined(transcript: Transcript) -> tuple[str, list[int]]:
@@ -193,7 +226,7 @@ def _sentence_spans(text: str, turn: tuple[int, int], language: str) -> list[tup
 
 def _pauses(transcript: Transcript, starts: list[int], left: int, right: int) -> list[int]:
     """Where segments begin inside a span: those after a pause, or all where there is no pause."""
-    inside = [index for index in range(1, len(starts)) if left < starts[index] < right]
+    inside = range(max(1, bisect_right(starts, left)), bisect_left(starts, right))
     after_pause = [
         starts[index]
         for index in inside
@@ -205,15 +238,17 @@ def _pauses(transcript: Transcript, starts: list[int], left: int, right: int) ->
 
 
 def _cut(text: str, left: int, right: int, limit: int, borders: list[int]) -> list[tuple[int, int]]:
-    """A span in parts of at most ``limit`` characters, at ``borders`` or else at words."""
+    """A span in parts of at most ``limit`` characters, at the last of ``borders`` that fits or else at words."""
     parts: list[tuple[int, int]] = []
     while right - left > limit:
-        at = max((border for border in borders if left < border <= left + limit), default=0)
-        if not at:
+        at = borders[bisect_right(borders, left + limit) - 1] if borders else 0
+        if at <= left:
             space = text.rfind(" ", left + 1, left + limit + 1)
             at = space + 1 if space > left else left + limit
         parts.append((left, left + len(text[left:at].rstrip())))
-        left = at + len(text[at:right]) - len(text[at:right].lstrip())
+        left = at
+        while left < right and text[left].isspace():
+            left += 1
     if left < right:
         parts.append((left, right))
     return parts

@@ -1,33 +1,37 @@
-"""A transcript file, of whichever format, into a ``Transcript``.
-
-    BadInput                the path cannot be read
-    ├── NotATranscript      another kind of file: pass it over
-    └── BrokenTranscript    a transcript, but nothing can be read from it
+"""A transcript file, of whichever format, into ``Transcript``s.
 
 The formats stand in one ordered table. A file's content decides; its extension only where content does not.
 """
 
 from __future__ import annotations
 
-import codecs
-import json
 import re
-import unicodedata
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ingest.captions import (
-    is_json3,
-    is_subrip,
-    is_webvtt,
-    is_whisper,
-    read_json3,
-    read_subrip,
-    read_webvtt,
-    read_whisper,
+from ingest.catalogues import INFO_SUFFIX
+from ingest.file_names import Named, identity_from_name
+from ingest.formats.captions import is_sbv, is_subrip, is_webvtt, read_sbv, read_subrip, read_webvtt
+from ingest.formats.decoding import EXPORT, MAX_BYTES, text_of
+from ingest.formats.front_matter import FrontMatterError
+from ingest.formats.json_shapes import (
+    SHAPES,
+    Shape,
+    is_lines,
+    parsed,
+    read_list,
+    records_in,
+    refuse,
+    shape_of,
 )
-from ingest.front_matter import FrontMatterError, iso_date
-from ingest.prose import is_markdown, read_markdown, read_plain
+from ingest.formats.prose import is_markdown, read_markdown, read_plain
+from ingest.formats.record_fields import fields_of
+from ingest.formats.records import with_metadata
+from ingest.formats.tabbed_text import is_tabbed, read_tabbed
+from ingest.formats.tables import is_table, read_json_lines, read_table
+from ingest.formats.timed_text import is_timed_text, read_timed_text
+from ingest.reading import BrokenTranscript, NotATranscript, Reading
 from rag.errors import BadInput
 
 if TYPE_CHECKING:
@@ -36,26 +40,49 @@ if TYPE_CHECKING:
 
     from ingest.transcripts import Transcript
 
-_HEAD_BYTES: Final = 1 << 16
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_SIGNATURES: Final = {b"%PDF": "a PDF", b"{\\rtf": "an RTF document"}  # others have NULs early on
-_MARKUP_DOCUMENT: Final = re.compile(r"\s*<(?:\?xml|!doctype|html|tt|transcript|timedtext)\b", re.IGNORECASE)
+__all__ = [
+    "FORMATS",
+    "MAX_BYTES",
+    "BrokenTranscript",
+    "Named",
+    "NotATranscript",
+    "Reading",
+    "identity_from_name",
+    "read_transcripts",
+]
+
+_MARKUP_DOCUMENT: Final = re.compile(r"\s{0,64}<(?:\?xml|!doctype|!--|html|rss|feed|svg)\b", re.IGNORECASE)
+_MEANT_AS_JSON: Final = re.compile(r"[\s\[{]{0,200}[\[{]\s{0,200}\"")
+_JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_EXPORT: Final = "export it as WebVTT, SubRip, whisper JSON, json3, Markdown or plain text"
-_VIDEO_ID: Final = re.compile(r"[A-Za-z0-9_-]{11}")
-_WORD: Final = "(?:[A-Z]?[a-z]+[0-9]*|[A-Z]+|[0-9]+)"
-_WORDS: Final = re.compile(rf"[-_]*{_WORD}(?:[-_]+{_WORD})*[-_]*")
-_YT_DLP_NAME: Final = re.compile(r"(?P<title>.*?)\s*\[(?P<id>[A-Za-z0-9_-]{11})\](?:\.[A-Za-z0-9_-]+)*")
-_DATE_IN_FRONT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|(?:19|20)[0-9]{6})[\s_-]+(?=\S)")
-_WIDE_MARKS: Final = str.maketrans("\uff1a\uff1f\uff02\uff0a\uff1c\uff1e\uff5c\u29f8\u29f9", ':?"*<>|/\\')
 
 
-class NotATranscript(BadInput):
-    """The file is of another kind: an image, a PDF, JSON of another shape. One line with the remedy."""
+class _Source:
+    """A file's text, and what it is as JSON, parsed at most once."""
 
+    def __init__(self, text: str, extension: str) -> None:
+        self.text = text
+        self.extension = extension
 
-class BrokenTranscript(BadInput):
-    """The file is of a known format, but nothing can be read from it. One line with the remedy."""
+    @cached_property
+    def json(self) -> Any:
+        """The parsed JSON; ``BrokenTranscript`` itself where it cannot be parsed, None where it is none."""
+        if not self.text[:1024].lstrip().startswith(("{", "[")):
+            return None
+        try:
+            return parsed(self.text)
+        except BrokenTranscript as error:
+            return error
+
+    @cached_property
+    def is_json(self) -> bool:
+        """Whether the whole text is JSON."""
+        return isinstance(self.json, dict | list)
+
+    @cached_property
+    def records(self) -> list[Any] | None:
+        """The records of videos in the JSON."""
+        return records_in(self.json)
 
 
 class _Format(NamedTuple):
@@ -63,41 +90,124 @@ class _Format(NamedTuple):
 
     name: str
     extensions: frozenset[str]
-    is_like: Callable[[str], bool]
-    read: Callable[[str], Transcript]
+    is_like: Callable[[_Source], bool]
+    read: Callable[[_Source], Transcript | Reading]
 
 
-def _is_other_json(text: str) -> bool:
-    if not text.lstrip().startswith(("{", "[")):
+def _text_format(
+    name: str, extensions: set[str], is_like: Callable[[str], bool], read: Callable[[str], Transcript]
+) -> _Format:
+    return _Format(
+        name, frozenset(extensions), lambda source: is_like(source.text), lambda source: read(source.text)
+    )
+
+
+def _json_format(shape: Shape) -> _Format:
+    return _Format(
+        shape.name,
+        frozenset({".json3"} if shape is SHAPES[0] else ()),
+        lambda source: source.is_json and shape.is_like(source.json),
+        lambda source: _read_shape(shape, source),
+    )
+
+
+def _read_shape(shape: Shape, source: _Source) -> Transcript:
+    """Read JSON of one video; raises where the file's extension promised that and it is not."""
+    if not source.is_json:
+        raise source.json or BrokenTranscript("is not whole JSON; export it again")
+    transcript = shape.read(source.json)
+    return with_metadata(transcript, fields_of(source.json)) if isinstance(source.json, dict) else transcript
+
+
+def _is_json_lines(source: _Source) -> bool:
+    """Tell whether each line is an object of its own; one of the first must be whole."""
+    if source.extension in _JSON_LINES:
+        return True
+    if source.is_json or not isinstance(source.json, BrokenTranscript):
         return False
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    lines = [line for line in source.text[: 1 << 20].split("\n", 8) if line.strip()]
+    return len(lines) > 1 and any(isinstance(_Source(line, "").json, dict) for line in lines[:3])
 
 
-def _read_other_json(text: str) -> Transcript:
-    if _is_other_json(text):
-        raise NotATranscript(
-            "is JSON, but neither openai-whisper's ('segments') nor YouTube's json3 ('events'); export one of those"
+def _read_json_lines(source: _Source) -> Reading:
+    """Read JSON Lines; raises ``NotATranscript`` where none of the first lines has anything that was said."""
+    reading = read_json_lines(source.text, parsed, _read_body)
+    if not reading.transcripts:
+        lines = [line for line in source.text[: 1 << 20].split("\n", 8) if line.strip()]
+        objects = [data for line in lines if isinstance(data := _Source(line, "").json, dict)]
+        if objects and records_in(objects) is None:
+            return refuse(objects)
+    return reading
+
+
+def _is_other_json(source: _Source) -> bool:
+    """Tell whether the text is JSON, or was meant to be: plain text may begin with a bracket."""
+    return source.is_json or (source.json is not None and _MEANT_AS_JSON.match(source.text) is not None)
+
+
+def _read_other_json(source: _Source) -> Reading:
+    if source.is_json:
+        return refuse(source.json)
+    raise source.json or BrokenTranscript("is not whole JSON; export it again")
+
+
+def _read_body(body: Any) -> Transcript | None:
+    """Read what a record holds as its words: captions, text or JSON; None for JSON of no known shape."""
+    if isinstance(body, str):
+        source = _Source(body, ".txt")
+        if source.is_json and (shape := shape_of(source.json)):
+            return shape.read(source.json)
+        known = (
+            (is_webvtt, read_webvtt),
+            (is_subrip, read_subrip),
+            (is_sbv, read_sbv),
+            (is_tabbed, read_tabbed),
         )
-    raise BrokenTranscript("is not whole JSON; export it again")
+        return next((read for is_like, read in known if is_like(body)), read_plain)(body)
+    if is_lines(body):
+        return read_plain("\n\n".join(body))
+    shape = shape_of(body)
+    return None if shape is None else shape.read(body)
 
 
 FORMATS: Final = (
-    _Format("WebVTT", frozenset({".vtt", ".webvtt"}), is_webvtt, read_webvtt),
-    _Format("SubRip", frozenset({".srt"}), is_subrip, read_subrip),
-    _Format("YouTube json3", frozenset({".json3"}), is_json3, read_json3),
-    _Format("openai-whisper JSON", frozenset(), is_whisper, read_whisper),
+    _text_format("WebVTT", {".vtt", ".webvtt"}, is_webvtt, read_webvtt),
+    _text_format("SubRip", {".srt"}, is_subrip, read_subrip),
+    _text_format("SBV", {".sbv"}, is_sbv, read_sbv),
+    *map(_json_format, SHAPES),
+    _Format(
+        "JSON of transcripts",
+        frozenset(),
+        lambda source: source.is_json and source.records is not None,
+        lambda source: read_list(source.records or [], _read_body),
+    ),
+    _Format(
+        "JSON Lines",
+        _JSON_LINES,
+        _is_json_lines,
+        _read_json_lines,
+    ),
     _Format("JSON", frozenset({".json"}), _is_other_json, _read_other_json),
-    _Format("Markdown", frozenset({".md", ".markdown"}), is_markdown, read_markdown),
-    _Format("plain text", frozenset({".txt", ".text", ""}), lambda _: False, read_plain),
+    _text_format(
+        "timed text",
+        {".srv1", ".srv2", ".srv3", ".ttml", ".xml"},
+        is_timed_text,
+        read_timed_text,
+    ),
+    _text_format("Zoom's text", set(), is_tabbed, read_tabbed),
+    _Format(
+        "a table",
+        frozenset({".csv", ".tsv", ".tab"}),
+        lambda source: is_table(source.text),
+        lambda source: read_table(source.text, _read_body),
+    ),
+    _text_format("Markdown", {".md", ".markdown"}, is_markdown, read_markdown),
+    _text_format("plain text", {".txt", ".text", ""}, lambda _: False, read_plain),
 )
 
 
-def read_transcript(path: Path) -> Transcript:
-    """Read the transcript in ``path``; it has at least one segment.
+def read_transcripts(path: Path) -> Reading:
+    """Read the transcripts in ``path``: one, or of a table or a list all that can be read.
 
     Text is as in the file but for the format's own marks: ``ingest.cleaning`` does the rest. Times are in
     seconds. ``notes`` say what had to be assumed or left out. Raises ``NotATranscript`` for another kind of
@@ -105,118 +215,75 @@ def read_transcript(path: Path) -> Transcript:
     """
     name = " ".join(str(path).split())
     try:
-        text, notes = _text_of(path)
-        transcript = _parse(text, path.suffix.lower())
-    except (NotATranscript, BrokenTranscript) as error:
-        raise type(error)(f"{name} {error}") from error
+        if path.name.endswith(INFO_SUFFIX):
+            raise NotATranscript("is metadata, not a transcript; it is used for the transcripts beside it")
+        text, notes = text_of(path)
+        reading = _parse(_Source(text, path.suffix.lower()))
+    except BadInput as error:
+        raise type(error)(_encodable(f"{name} {error}")) from error
     except OSError as error:
         raise BadInput(
-            f"{name} cannot be read ({error.strerror}); check the path and its permissions"
+            _encodable(f"{name} cannot be read ({error.strerror}); check the path and its permissions")
         ) from error
-    return _encodable(replace(transcript, notes=notes + transcript.notes))
+    return Reading(
+        tuple(
+            _encodable_all(replace(transcript, notes=notes + transcript.notes))
+            for transcript in reading.transcripts
+        ),
+        tuple(map(_encodable, reading.failures)),
+    )
 
 
-class Named(NamedTuple):
-    """What a file's name says of its video; None for what it does not say. ``published`` is an ISO date."""
-
-    video_id: str | None = None
-    title: str | None = None
-    published: str | None = None
-
-
-def identity_from_name(path: Path) -> Named:
-    """Take apart a name that yt-dlp gave: ``2026-08-14 Title [kR3v_9TqLxA].en.vtt``, or the id alone.
-
-    The wide marks that yt-dlp writes for those that a file name may not hold are turned back. Where the name
-    is of another form, all is None; so is what could be an id but reads as words, such as ``go-time-315``.
-    """
-    named = _YT_DLP_NAME.fullmatch(path.name)
-    if named and _is_id(named["id"]):
-        title = unicodedata.normalize("NFC", named["title"]).strip().translate(_WIDE_MARKS)
-        dated = _DATE_IN_FRONT.match(title)
-        return Named(
-            named["id"], title[dated.end() if dated else 0 :] or None, iso_date(dated[1]) if dated else None
-        )
-    stem = path.name.partition(".")[0]
-    return Named(stem) if _is_id(stem) else Named()
-
-
-def _is_id(name: str) -> bool:
-    return _VIDEO_ID.fullmatch(name) is not None and _WORDS.fullmatch(name) is None
-
-
-def _text_of(path: Path) -> tuple[str, tuple[str, ...]]:
-    """Read and decode a file, with newlines made one kind; raises without the file's name."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-        is_utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        kind = next((kind for mark, kind in _SIGNATURES.items() if head.startswith(mark)), None)
-        if kind is None and b"\0" in head and not is_utf16:
-            kind = "binary"
-        if kind is not None:
-            raise NotATranscript(f"is {kind}, not text; {_EXPORT}")
-        data = head + file.read()
-    notes: tuple[str, ...] = ()
-    try:
-        text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        if is_utf16:
-            raise BrokenTranscript("begins as UTF-16 but is not whole; save it as UTF-8") from error
-        text = _windows_text(data)
-        notes = ("it is not UTF-8 and was read as Windows-1252: check accents, or save it as UTF-8",)
-    if "\0" in text:
-        raise NotATranscript(f"is binary, not text; {_EXPORT}")
-    if not text.strip():
-        raise BrokenTranscript("is empty; export it again or remove it")
-    return text.replace("\r\n", "\n").replace("\r", "\n"), notes
-
-
-def _windows_text(data: bytes) -> str:
-    try:
-        text = data.decode("cp1252")
-    except UnicodeDecodeError as error:
-        raise NotATranscript("is not text in UTF-8, UTF-16 or Windows-1252; save it as UTF-8") from error
-    if _CONTROL.search(text):
-        raise NotATranscript(f"is binary, not text; {_EXPORT}")
-    return text
-
-
-def _parse(text: str, extension: str) -> Transcript:
+def _parse(source: _Source) -> Reading:
     """Choose the format and read; raises without the file's name."""
-    if _MARKUP_DOCUMENT.match(text):
-        raise NotATranscript(f"is XML or HTML; {_EXPORT}")
-    chosen = next((known for known in FORMATS if known.is_like(text)), None)
-    chosen = chosen or next((known for known in FORMATS if extension in known.extensions), None)
+    chosen = next((known for known in FORMATS if known.is_like(source)), None)
+    if chosen is None and _MARKUP_DOCUMENT.match(source.text):
+        raise NotATranscript(f"is XML or HTML; {EXPORT}")
+    chosen = chosen or next((known for known in FORMATS if source.extension in known.extensions), None)
     if chosen is None:
-        raise NotATranscript(f"is of no known kind ({extension}); {_EXPORT}, or rename plain text to .txt")
+        raise NotATranscript(
+            f"is of no known kind ({source.extension}); {EXPORT}, or rename plain text to .txt"
+        )
     try:
-        transcript = chosen.read(text)
+        found = chosen.read(source)
     except FrontMatterError as error:
         raise BrokenTranscript(f"cannot be read: {error}") from error
-    if not transcript.segments:
-        found = "; ".join(transcript.notes)
+    reading = found if isinstance(found, Reading) else Reading((found,))
+    read = tuple(transcript for transcript in reading.transcripts if transcript.segments)
+    if not read:
+        notes = [note for transcript in reading.transcripts for note in transcript.notes]
+        why = "; ".join((*notes, *reading.failures[:3]))
         raise BrokenTranscript(
-            f"looks like {chosen.name}, but nothing in it can be read{f' ({found})' if found else ''};"
+            f"looks like {chosen.name}, but nothing in it can be read{f' ({why})' if why else ''};"
             " export it again or remove it"
         )
-    return transcript
+    return Reading(read, reading.failures)
 
 
-def _encodable(transcript: Transcript) -> Transcript:
+def _encodable(text: str) -> str:
     """Replace lone surrogates, which JSON and YAML escapes can spell, so that all text can be written."""
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
+
+def _encodable_all(transcript: Transcript) -> Transcript:
     def mend(text: str | None) -> str | None:
-        return text and _LONE_SURROGATE.sub("\ufffd", text)
+        return text and _encodable(text)
 
+    segments = transcript.segments
+    try:
+        "".join(f"{segment.speaker}{segment.text}" for segment in segments).encode()
+    except UnicodeEncodeError:
+        segments = tuple(
+            replace(segment, text=_encodable(segment.text), speaker=mend(segment.speaker))
+            for segment in segments
+        )
     return replace(
         transcript,
-        segments=tuple(
-            replace(segment, text=mend(segment.text) or "", speaker=mend(segment.speaker))
-            for segment in transcript.segments
-        ),
+        segments=segments,
         title=mend(transcript.title),
         creator=mend(transcript.creator),
         video_id=mend(transcript.video_id),
+        published=mend(transcript.published),
         language=mend(transcript.language),
-        notes=tuple(mend(note) or "" for note in transcript.notes),
+        notes=tuple(map(_encodable, transcript.notes)),
     )

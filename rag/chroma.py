@@ -17,8 +17,9 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import chromadb
@@ -29,7 +30,7 @@ from filelock import FileLock, Timeout
 
 from rag.documents import Chunk, Hit, Video
 from rag.errors import BadInput, HooklineError, StoreBusy
-from rag.store import by_position, ranked
+from rag.store import Written, by_position, ranked
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -37,11 +38,14 @@ if TYPE_CHECKING:
 
     from rag.embedding import Vectors
 
+Row = TypeVar("Row")
+
 LOCK_WAIT_SECONDS = 10.0
 _ABANDONED_SECONDS = 3600.0
 _VIDEOS = "hookline-videos"
 _UNFINISHED = "hookline-unfinished"
 _CHUNKS = "hookline-chunks-"
+_ASKED_BY = ("creator", "video_id", "title", "start_seconds", "end_seconds", "is_opening")
 _NO_VECTOR = np.ones(
     (1, 1), dtype=np.float32
 )  # Chroma wants a vector for every record; these are only ever fetched by id
@@ -137,17 +141,20 @@ class ChromaStore:
             lock.release()
 
     def _mend(self, *, begun_before: float) -> None:
-        for mark in _rows(self._unfinished.get(include=["metadatas"])):
-            if mark["begun"] >= begun_before:
-                continue
-            creator, video_id = mark["creator"], mark["video_id"]
-            self._drop_other_versions(creator, video_id, keep=self._version(creator, video_id))
-            self._unfinished.delete(ids=[_key(creator, video_id)])
+        marks = _rows(self._unfinished.get(include=["metadatas"]))
+        keys = [(mark["creator"], mark["video_id"]) for mark in marks if mark["begun"] < begun_before]
+        versions = self._versions(keys)
+        for key in keys:
+            self._drop_other_versions(*key, keep=versions.get(key))
+        self._end(keys)
 
-    def _version(self, creator: str, video_id: str) -> str | None:
-        for row in _rows(self._videos.get(ids=[_key(creator, video_id)], include=["metadatas"])):
-            return str(row["content_hash"])
-        return None
+    def _versions(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """The version that counts, the content hash, of each video that is there."""
+        versions: dict[tuple[str, str], str] = {}
+        for part in self._in_batches(keys):
+            found = self._videos.get(ids=[_key(key) for key in part], include=["metadatas"])
+            versions |= {(row["creator"], row["video_id"]): row["content_hash"] for row in _rows(found)}
+        return versions
 
     def _drop_other_versions(self, creator: str, video_id: str, *, keep: str | None) -> None:
         chunks = self._chunks_of(creator)
@@ -157,8 +164,8 @@ class ChromaStore:
             for id_, row in zip(found["ids"], found["metadatas"] or [], strict=True)
             if row["content_hash"] != keep
         ]
-        for start in range(0, len(stale), self._client.get_max_batch_size()):
-            chunks.delete(ids=stale[start : start + self._client.get_max_batch_size()])
+        for part in self._in_batches(stale):
+            chunks.delete(ids=list(part))
         if chunks.count() == 0:
             self._client.delete_collection(chunks.name)
             del self._opened[chunks.name]
@@ -167,81 +174,95 @@ class ChromaStore:
         """Every complete video, by creator and id."""
         found = self._videos.get(include=["metadatas", "documents"])
         videos = [
-            Video(
-                creator=row["creator"],
-                video_id=row["video_id"],
-                title=row["title"],
-                path=row["path"],
-                content_hash=row["content_hash"],
-                chunks=row["chunks"],
-                tokens=json.loads(row["tokens"]),
-                opening=opening,
-                published=row.get("published"),
-            )
-            for row, opening in zip(_rows(found), found["documents"] or [], strict=True)
+            _video(row, opening) for row, opening in zip(_rows(found), found["documents"] or [], strict=True)
         ]
         return sorted(videos, key=lambda video: video.key)
 
-    def replace_video(self, video: Video, chunks: Sequence[Chunk], vectors: Vectors) -> None:
-        """Make ``chunks`` the chunks of ``video``; see the module's docstring for what a crash leaves."""
-        key = _key(video.creator, video.video_id)
-        before = self._version(video.creator, video.video_id)
-        self._unfinished.upsert(
-            ids=[key],
-            embeddings=_NO_VECTOR,
-            metadatas=[{"creator": video.creator, "video_id": video.video_id, "begun": time.time()}],
-        )
-        collection = self._chunks_of(video.creator)
-        step = self._client.get_max_batch_size()
-        for start in range(0, len(chunks), step):
-            part = chunks[start : start + step]
-            collection.upsert(
-                ids=[f"{chunk.id}-{video.content_hash[:16]}" for chunk in part],
-                embeddings=np.asarray(vectors[start : start + step], dtype=np.float32),
-                documents=[chunk.text for chunk in part],
-                metadatas=[_chunk_row(chunk, video.content_hash) for chunk in part],
-            )
-        row: dict[str, Any] = {
-            "creator": video.creator,
-            "video_id": video.video_id,
-            "title": video.title,
-            "path": video.path,
-            "content_hash": video.content_hash,
-            "chunks": video.chunks,
-            "tokens": json.dumps(video.tokens),
-        }
-        if video.published is not None:
-            row["published"] = video.published
-        self._videos.upsert(ids=[key], embeddings=_NO_VECTOR, documents=[video.opening], metadatas=[row])
-        if before is not None and before != video.content_hash:
-            self._drop_other_versions(video.creator, video.video_id, keep=video.content_hash)
-        self._unfinished.delete(ids=[key])
+    def replace_videos(self, batch: Sequence[Written]) -> None:
+        """Make each video's chunks those given; see the module's docstring for what a crash leaves."""
+        keys = [video.key for video, _, _ in batch]
+        before = self._versions(keys)
+        self._begin(keys)
+        by_creator: dict[str, list[tuple[Chunk, str, Vectors]]] = {}
+        for video, chunks, vectors in batch:
+            rows = by_creator.setdefault(video.creator, [])
+            rows += [(chunk, video.content_hash, row) for chunk, row in zip(chunks, vectors, strict=True)]
+        for creator, rows in by_creator.items():
+            collection = self._chunks_of(creator)
+            for part in self._in_batches(rows):
+                collection.upsert(
+                    ids=[f"{chunk.id}-{version[:16]}" for chunk, version, _ in part],
+                    embeddings=np.asarray([row for _, _, row in part], dtype=np.float32),
+                    documents=[chunk.text for chunk, _, _ in part],
+                    metadatas=[_chunk_row(chunk, version) for chunk, version, _ in part],
+                )
+        self.update_videos([video for video, _, _ in batch])
+        for video, _, _ in batch:
+            if before.get(video.key, video.content_hash) != video.content_hash:
+                self._drop_other_versions(*video.key, keep=video.content_hash)
+        self._end(keys)
 
-    def remove_video(self, creator: str, video_id: str) -> None:
-        """Forget a video and its chunks."""
-        key = _key(creator, video_id)
-        if self._version(creator, video_id) is None:
+    def update_videos(self, videos: Sequence[Video]) -> None:
+        """Replace what is known of videos; for those of a new version, this is the commit."""
+        for part in self._in_batches(videos):
+            self._videos.upsert(
+                ids=[_key(video.key) for video in part],
+                embeddings=np.repeat(_NO_VECTOR, len(part), axis=0),
+                documents=[video.opening for video in part],
+                metadatas=[_video_row(video) for video in part],
+            )
+
+    def remove_videos(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Forget videos and their chunks."""
+        there = list(self._versions(keys))
+        if not there:
             return
-        self._unfinished.upsert(
-            ids=[key],
-            embeddings=_NO_VECTOR,
-            metadatas=[{"creator": creator, "video_id": video_id, "begun": time.time()}],
-        )
-        self._videos.delete(ids=[key])
-        self._drop_other_versions(creator, video_id, keep=None)
-        self._unfinished.delete(ids=[key])
+        self._begin(there)
+        for part in self._in_batches(there):
+            self._videos.delete(ids=[_key(key) for key in part])
+        for key in there:
+            self._drop_other_versions(*key, keep=None)
+        self._end(there)
+
+    def _begin(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Mark videos as being written."""
+        for part in self._in_batches(keys):
+            self._unfinished.upsert(
+                ids=[_key(key) for key in part],
+                embeddings=np.repeat(_NO_VECTOR, len(part), axis=0),
+                metadatas=[{"creator": key[0], "video_id": key[1], "begun": time.time()} for key in part],
+            )
+
+    def _end(self, keys: Sequence[tuple[str, str]]) -> None:
+        for part in self._in_batches(keys):
+            self._unfinished.delete(ids=[_key(key) for key in part])
+
+    def _in_batches(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+        """``rows`` in parts that Chroma takes in one call."""
+        step = self._client.get_max_batch_size()
+        for start in range(0, len(rows), step):
+            yield rows[start : start + step]
 
     def chunks(self, creator: str, video_id: str) -> list[Chunk]:
         """A complete video's chunks by position; none if it is not there."""
-        version = self._version(creator, video_id)
+        version = self._versions([(creator, video_id)]).get((creator, video_id))
         if version is None:
             return []
-        found = self._chunks_of(creator).get(where={"video_id": video_id}, include=["metadatas", "documents"])
-        return by_position(
-            _chunk(row, text)
-            for row, text in zip(_rows(found), found["documents"] or [], strict=True)
-            if row["content_hash"] == version
+        found = self._chunks_of(creator).get(
+            where=_of_version(video_id, version), include=["metadatas", "documents"]
         )
+        return by_position(
+            _chunk(row, text) for row, text in zip(_rows(found), found["documents"] or [], strict=True)
+        )
+
+    def vectors(self, creator: str, video_id: str) -> Vectors:
+        """The vectors of a complete video's chunks, in their order."""
+        version = self._versions([(creator, video_id)])[creator, video_id]
+        found = self._chunks_of(creator).get(
+            where=_of_version(video_id, version), include=["metadatas", "embeddings"]
+        )
+        vectors = np.asarray(found["embeddings"], dtype=np.float32)
+        return vectors[np.argsort([json.loads(row["rest"])["position"] for row in _rows(found)])]
 
     def search(self, vector: Vectors, *, limit: int, creators: Sequence[str] | None = None) -> list[Hit]:
         """The ``limit`` nearest chunks of each creator, best first, ties by chunk id."""
@@ -261,7 +282,7 @@ class ChromaStore:
             ):
                 hits.append(Hit(chunk=_chunk(row, text), score=1.0 - float(distance)))
                 versions.append(str(row["content_hash"]))
-        current = self._current_versions({hit.chunk.video for hit in hits})
+        current = self._versions(sorted({hit.chunk.video for hit in hits}))
         return ranked(
             [
                 hit
@@ -280,12 +301,6 @@ class ChromaStore:
             except NotFoundError:
                 continue
         return found
-
-    def _current_versions(self, videos: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        if not videos:
-            return {}
-        found = self._videos.get(ids=sorted(_key(*video) for video in videos), include=["metadatas"])
-        return {(row["creator"], row["video_id"]): row["content_hash"] for row in _rows(found)}
 
 
 def _connect(location: Path | str) -> ClientAPI:
@@ -314,44 +329,42 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _key(creator: str, video_id: str) -> str:
-    return json.dumps([creator, video_id], ensure_ascii=False)
+def _key(video: tuple[str, str]) -> str:
+    return json.dumps(video, ensure_ascii=False)
 
 
 def _rows(found: Any) -> list[dict[str, Any]]:
     return [dict(row) for row in found["metadatas"] or []]
 
 
+def _of_version(video_id: str, version: str) -> Any:
+    return {"$and": [{"video_id": video_id}, {"content_hash": version}]}
+
+
+def _video_row(video: Video) -> dict[str, Any]:
+    said = {field.name: getattr(video, field.name) for field in fields(video)}
+    row = {name: value for name, value in said.items() if value is not None}
+    del row["opening"]  # it is the document
+    return row | {"tokens": json.dumps(video.tokens)}
+
+
+def _video(row: dict[str, Any], opening: str) -> Video:
+    return Video(**row | {"tokens": json.loads(row["tokens"]), "opening": opening})
+
+
 def _chunk_row(chunk: Chunk, content_hash: str) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": chunk.id,
-        "creator": chunk.creator,
-        "video_id": chunk.video_id,
-        "title": chunk.title,
-        "start_char": chunk.start_char,
-        "end_char": chunk.end_char,
-        "sentence_ends": list(chunk.sentence_ends),
-        "position": chunk.position,
-        "content_hash": content_hash,
+    """What one may ask Chroma by in fields of their own, the rest as one JSON text: each field costs time."""
+    row = {name: value for name in _ASKED_BY if (value := getattr(chunk, name)) is not None}
+    rest = {
+        field.name: getattr(chunk, field.name)
+        for field in fields(chunk)
+        if field.name not in {*_ASKED_BY, "text"}  # the text is the document
     }
-    if chunk.start_seconds is not None:
-        row["start_seconds"] = chunk.start_seconds
-    if chunk.end_seconds is not None:
-        row["end_seconds"] = chunk.end_seconds
-    return row
+    return row | {"content_hash": content_hash, "rest": json.dumps(rest)}
 
 
 def _chunk(row: Any, text: str) -> Chunk:
-    return Chunk(
-        id=row["id"],
-        creator=row["creator"],
-        video_id=row["video_id"],
-        title=row["title"],
-        text=text,
-        start_char=row["start_char"],
-        end_char=row["end_char"],
-        sentence_ends=tuple(row["sentence_ends"]),
-        position=row["position"],
-        start_seconds=row.get("start_seconds"),
-        end_seconds=row.get("end_seconds"),
-    )
+    rest = json.loads(row["rest"])
+    said = {name: row[name] for name in _ASKED_BY if name in row and name != "is_opening"}
+    ends, speakers = tuple(rest.pop("sentence_ends")), tuple(rest.pop("speakers"))
+    return Chunk(text=text, sentence_ends=ends, speakers=speakers, **said, **rest)

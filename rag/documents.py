@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,8 +12,14 @@ class Video:
     """One video as the store knows it.
 
     ``tokens`` maps an encoding's name to the count of the cleaned text, counted once, however chunks
-    overlap. ``opening`` is the video's first sentences. ``content_hash`` covers everything that its chunks
-    depend on, so equal hashes mean that nothing need be done.
+    overlap. ``opening`` is the video's first sentences. ``language`` is an ISO 639 code.
+
+    ``content_hash`` names the version: it covers everything that its chunks depend on. ``vectors_hash``
+    covers what its vectors depend on, the words and where windows begin; a video with an equal one can lend
+    them. ``sketch`` is a sample of its words, by which near-identical videos are found, empty where it has
+    too few. ``path`` is its file, ``file_hash`` covers the file and all that was read beside it, and
+    ``file_videos`` is how many videos that file is; 0 means that some of the file could not be read, so that it
+    is read again.
     """
 
     creator: str
@@ -25,6 +31,11 @@ class Video:
     tokens: dict[str, int]
     opening: str
     published: str | None = None
+    language: str | None = None
+    vectors_hash: str = ""
+    sketch: str = ""
+    file_hash: str = ""
+    file_videos: int = 1
 
     @property
     def key(self) -> tuple[str, str]:
@@ -39,7 +50,8 @@ class Chunk:
     ``start_char`` and ``end_char`` are offsets into that text: ``text == cleaned[start_char:end_char]``.
     ``sentence_ends`` are the ends of its sentences as offsets into ``text``, ascending; the last one is
     ``len(text)``. Times are seconds, None where the transcript has none. ``position`` counts from 0, which
-    is the video's opening.
+    is the video's opening. ``speakers`` are those who speak in it, in the order in which they begin; nobody
+    where the transcript names none. ``tokens`` maps an encoding's name to the count of ``text``.
     """
 
     id: str
@@ -53,11 +65,18 @@ class Chunk:
     position: int
     start_seconds: float | None = None
     end_seconds: float | None = None
+    speakers: tuple[str, ...] = ()
+    tokens: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def video(self) -> tuple[str, str]:
         """What identifies the chunk's video: its creator and the video's id."""
         return self.creator, self.video_id
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether it is how its video begins, where the hook is."""
+        return self.position == 0
 
     @property
     def sentences(self) -> list[str]:

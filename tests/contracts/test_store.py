@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         return ChromaStore(tmp_path / "store", embedding_model=EMBEDDER.name)
     served = ChromaStore(request.getfixturevalue("server"), embedding_model=EMBEDDER.name)
     for video in served.videos():
-        served.remove_video(*video.key)
+        served.remove_videos([video.key])
     return served
 
 
@@ -77,6 +78,7 @@ def video_of(
         tokens={"cl100k_base": 7},
         opening=texts[0],
         published="2026-08-01",
+        language="en",
     )
     return video, chunks, EMBEDDER.embed_documents(texts)
 
@@ -90,7 +92,7 @@ def found(store: Store, query: str, *, limit: int = 5, creators: list[str] | Non
 def test_what_was_written_is_read_back_whole(store: Store) -> None:
     """Videos and chunks come back as they were written, field by field."""
     video, chunks, vectors = video_of(["Rye is slow.", "Wheat is fast."])
-    store.replace_video(video, chunks, vectors)
+    store.replace_videos([(video, chunks, vectors)])
     assert store.videos() == [video]
     assert store.chunks("mara", "v1") == chunks
     hit = store.search(EMBEDDER.embed_query("rye is slow"), limit=1)[0]
@@ -101,7 +103,7 @@ def test_what_was_written_is_read_back_whole(store: Store) -> None:
 def test_a_search_is_best_first_and_scored_by_cosine(store: Store) -> None:
     """Hits are in order of their cosine similarity to the question."""
     video, chunks, vectors = video_of(["rye bread today", "rye", "a lamp"])
-    store.replace_video(video, chunks, vectors)
+    store.replace_videos([(video, chunks, vectors)])
     query = EMBEDDER.embed_query("rye bread")
     hits = store.search(query, limit=3)
     expected = sorted(
@@ -113,8 +115,8 @@ def test_a_search_is_best_first_and_scored_by_cosine(store: Store) -> None:
 
 def test_the_limit_holds_for_each_creator(store: Store) -> None:
     """A talkative creator cannot crowd out another, and a filter leaves the others out."""
-    store.replace_video(*video_of([f"rye bread number {n}" for n in range(8)]))
-    store.replace_video(*video_of(["a lamp and rye"], creator="oskar"))
+    store.replace_videos([video_of([f"rye bread number {n}" for n in range(8)])])
+    store.replace_videos([video_of(["a lamp and rye"], creator="oskar")])
     assert len(found(store, "rye bread", limit=3)) == 4
     assert found(store, "rye bread", limit=3, creators=["oskar"]) == ["a lamp and rye"]
     assert found(store, "rye bread", creators=["nobody"]) == []
@@ -122,9 +124,9 @@ def test_the_limit_holds_for_each_creator(store: Store) -> None:
 
 def test_a_changed_video_replaces_its_own_chunks_and_nothing_else(store: Store) -> None:
     """Law 6: after a change the old chunks are gone, and every other video is as it was."""
-    store.replace_video(*video_of(["rye bread", "white bread"]))
-    store.replace_video(*video_of(["rye whisky"], video_id="v2"))
-    store.replace_video(*video_of(["rye crackers"], version="two"))
+    store.replace_videos([video_of(["rye bread", "white bread"])])
+    store.replace_videos([video_of(["rye whisky"], video_id="v2")])
+    store.replace_videos([video_of(["rye crackers"], version="two")])
     assert sorted(found(store, "rye bread")) == ["rye crackers", "rye whisky"]
     assert [chunk.text for chunk in store.chunks("mara", "v1")] == ["rye crackers"]
 
@@ -132,26 +134,50 @@ def test_a_changed_video_replaces_its_own_chunks_and_nothing_else(store: Store) 
 def test_writing_twice_is_writing_once(store: Store) -> None:
     """Law 6: the same video again changes nothing."""
     for _ in range(2):
-        store.replace_video(*video_of(["rye bread", "white bread"]))
+        store.replace_videos([video_of(["rye bread", "white bread"])])
     assert len(found(store, "bread")) == 2
     assert len(store.videos()) == 1
 
 
 def test_a_removed_video_is_gone(store: Store) -> None:
     """Neither the video nor its chunks are found, and removing it again does nothing."""
-    store.replace_video(*video_of(["rye bread"]))
-    store.replace_video(*video_of(["rye whisky"], creator="oskar"))
+    store.replace_videos([video_of(["rye bread"])])
+    store.replace_videos([video_of(["rye whisky"], creator="oskar")])
     for _ in range(2):
-        store.remove_video("mara", "v1")
+        store.remove_videos([("mara", "v1")])
     assert found(store, "rye bread") == ["rye whisky"]
     assert store.chunks("mara", "v1") == []
     assert [video.creator for video in store.videos()] == ["oskar"]
 
 
+def test_a_batch_is_written_whole(store: Store) -> None:
+    """Videos of several creators go in at once; each has its own chunks."""
+    batch = [
+        video_of(["rye bread", "white bread"]),
+        video_of(["a lamp"], creator="oskar"),
+        video_of(["rye whisky"], video_id="v2"),
+    ]
+    store.replace_videos(batch)
+    assert sorted(video.key for video in store.videos()) == [("mara", "v1"), ("mara", "v2"), ("oskar", "v1")]
+    for video, chunks, vectors in batch:
+        assert store.chunks(*video.key) == chunks
+        assert np.allclose(store.vectors(*video.key), vectors)
+
+
+def test_what_is_known_of_a_video_changes_without_its_chunks(store: Store) -> None:
+    """A file that moved is another path in the record; chunks and vectors are as they were."""
+    video, chunks, vectors = video_of(["rye bread", "white bread"])
+    store.replace_videos([(video, chunks, vectors)])
+    store.update_videos([replace(video, path="elsewhere.vtt")])
+    assert [known.path for known in store.videos()] == ["elsewhere.vtt"]
+    assert store.chunks("mara", "v1") == chunks
+    assert found(store, "rye bread", limit=1) == ["rye bread"]
+
+
 def test_any_name_serves_as_a_creator(store: Store) -> None:
     """Creators are named by people: spaces, slashes and other scripts are fine."""
     for name in ("Mara & Söhne", "../up", "語", "a"):
-        store.replace_video(*video_of(["rye bread"], creator=name))
+        store.replace_videos([video_of(["rye bread"], creator=name)])
     assert {video.creator for video in store.videos()} == {"Mara & Söhne", "../up", "語", "a"}
     assert len(found(store, "rye", creators=["語"])) == 1
 
@@ -160,7 +186,7 @@ def test_hundreds_of_creators_are_all_searched(tmp_path: Path) -> None:
     """No creator is left out because there are many."""
     store = ChromaStore(tmp_path / "store", embedding_model=EMBEDDER.name)
     for number in range(105):  # more than a page of any listing
-        store.replace_video(*video_of([f"rye {number}"], creator=f"creator {number}"))
+        store.replace_videos([video_of([f"rye {number}"], creator=f"creator {number}")])
     assert len(found(store, "rye", limit=1)) == 105
 
 
@@ -211,7 +237,7 @@ def test_a_live_writer_of_a_server_is_left_alone(server: str) -> None:
             with second.writing():
                 return super().__len__()
 
-    first.replace_video(video, Interrupting(chunks), vectors)
+    first.replace_videos([(video, Interrupting(chunks), vectors)])
     assert [chunk.text for chunk in first.chunks("live", "v1")] == ["rye bread"]
 
 
@@ -240,7 +266,7 @@ def test_a_second_writer_waits_then_gives_up_and_a_crash_leaves_no_lock(tmp_path
     other.send_signal(signal.SIGKILL)
     other.wait(10)
     with store.writing():
-        store.replace_video(*video_of(["rye bread"]))
+        store.replace_videos([video_of(["rye bread"])])
     assert found(store, "rye") == ["rye bread"]
 
 
@@ -263,7 +289,7 @@ for name in ("upsert", "delete"):
         return _real(self, *args, **kwargs)
     setattr(Collection, name, counted)
 with store.writing():
-    store.replace_video(*video_of(["rye crackers", "rye crumbs"], version="two"))
+    store.replace_videos([video_of(["rye crackers", "rye crumbs"], version="two")])
 """
 
 
@@ -273,14 +299,14 @@ def test_a_writer_killed_between_any_two_writes_leaves_one_version(tmp_path: Pat
     """Law 6: a search sees the old version or the new one, whole; the next writer reaches the new one."""
     path = tmp_path / "store"
     store = ChromaStore(path, embedding_model="hashing-256")
-    store.replace_video(*video_of(["rye bread", "white bread"]))
-    store.replace_video(*video_of(["rye whisky"], video_id="v2"))
+    store.replace_videos([video_of(["rye bread", "white bread"])])
+    store.replace_videos([video_of(["rye whisky"], video_id="v2")])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     subprocess.run([sys.executable, "-c", KILLED, path, str(writes)], env=environment, check=False)
     code = (
         "import sys; from pathlib import Path; from test_store import *; "
         "s = ChromaStore(Path(sys.argv[1]), embedding_model='hashing-256'); print(sorted(found(s, 'rye bread'))); "
-        "s.writing().__enter__(); s.replace_video(*video_of(['rye crackers', 'rye crumbs'], version='two')); "
+        "s.writing().__enter__(); s.replace_videos([video_of(['rye crackers', 'rye crumbs'], version='two')]); "
         "print(sorted(found(s, 'rye bread'))); print(s._unfinished.count(), s._chunks_of('mara').count())"
     )
     seen = subprocess.run(

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.chunking import WINDOW_PIECES, chunks_of, script_of
+from ingest.chunking import WINDOW_PIECES, chunks_of, script_of, windows_of
 from ingest.transcripts import Segment, Transcript
 from rag.documents import Chunk
 from rag.embedding import HashingEmbedder
+from rag.tokens import counter_for
 
+COUNTER = counter_for("cl100k_base")
 PIECES = HashingEmbedder().pieces
 WORD = st.text(alphabet="abcé", min_size=1, max_size=9)
 SENTENCE = st.lists(WORD, min_size=1, max_size=40).map(lambda words: " ".join(words).capitalize() + ".")
@@ -40,7 +42,9 @@ def transcripts(draw: st.DrawFn) -> Transcript:
 def chunked(transcript: Transcript) -> tuple[str, list[Chunk]]:
     """The text and its chunks."""
     script = script_of(transcript, PIECES)
-    return script.text, chunks_of(script, creator="mara", video_id="v1", title="T")
+    return script.text, chunks_of(
+        script, windows_of(script), [COUNTER], creator="mara", video_id="v1", title="T"
+    )
 
 
 @given(transcripts())
@@ -53,6 +57,8 @@ def test_a_chunk_is_a_slice_that_the_model_reads_whole(transcript: Transcript) -
         assert list(chunk.sentence_ends) == sorted(set(chunk.sentence_ends))
         assert chunk.sentence_ends[-1] == len(chunk.text)
         assert chunk.position == place
+        assert chunk.is_opening == (place == 0)
+        assert chunk.tokens == {"cl100k_base": COUNTER.count(chunk.text)}
 
 
 @given(transcripts())
@@ -89,14 +95,46 @@ def test_the_same_transcript_gives_the_same_chunks(transcript: Transcript) -> No
     assert len({chunk.id for chunk in chunks}) == len(chunks)
 
 
+@given(transcripts())
+def test_windows_lie_side_by_side_and_over_every_border(transcript: Transcript) -> None:
+    """Windows that begin where the last one ended hold each sentence once; the others lie over a border of two."""
+    windows = windows_of(script_of(transcript, PIECES))
+    assert windows == sorted(set(windows))
+    side_by_side = windows[:1]
+    for first, after in windows[1:]:
+        if first == side_by_side[-1][1]:
+            side_by_side.append((first, after))
+        else:
+            assert side_by_side[-1][0] <= first < side_by_side[-1][1] < after
+    assert side_by_side[-1][1] == len(script_of(transcript, PIECES).sentences)
+
+
 def test_windows_overlap_by_about_half() -> None:
-    """A window begins half a window after the one before, at a sentence."""
+    """Of sentences alike, a window shares half of its text with the one before and half with the one after."""
     sentences = [f"Sentence number {n} has exactly eight words here." for n in range(40)]
     _, chunks = chunked(Transcript(segments=tuple(Segment(text=s) for s in sentences)))
     assert len(chunks) > 4
     for before, after in pairwise(chunks):
         shared = before.end_char - after.start_char
         assert 0.35 * len(before.text) <= shared <= 0.65 * len(before.text)
+
+
+def test_a_window_names_those_who_speak_in_it() -> None:
+    """In the order in which they begin, each once; nobody where the transcript names none."""
+    turns = [("Lena", "We open."), ("Amadou", "At nine?"), ("Lena", "Nine sharp.")]
+    said = tuple(Segment(text=text, speaker=speaker) for speaker, text in turns)
+    assert chunked(Transcript(segments=said))[1][0].speakers == ("Lena", "Amadou")
+    assert chunked(Transcript(segments=(Segment(text="We open."),)))[1][0].speakers == ()
+
+
+def test_a_day_without_a_full_stop_is_cut_at_its_pauses_in_linear_time() -> None:
+    """A million characters without a mark become windows that begin where somebody paused."""
+    line = "and then we knead the dough for as long as it takes to come together"
+    segments = tuple(
+        Segment(text=line, start_seconds=10.0 * n, end_seconds=10.0 * n + 4) for n in range(15_000)
+    )
+    _, chunks = chunked(Transcript(segments=segments))
+    assert all(chunk.text.startswith("and then we knead") for chunk in chunks)
 
 
 def test_a_sentence_never_runs_over_a_change_of_speaker() -> None:

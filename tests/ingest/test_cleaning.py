@@ -5,15 +5,20 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingest.captions import read_webvtt
 from ingest.cleaning import clean
-from ingest.readers import read_transcript
+from ingest.formats.captions import read_subrip, read_webvtt
+from ingest.links import without_link_blocks
+from ingest.readers import read_transcripts
 from ingest.transcripts import Segment, Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the public data is not at {DATA}")
@@ -35,6 +40,10 @@ def texts(transcript: Transcript) -> list[str]:
     return [segment.text for segment in transcript.segments]
 
 
+def said(transcript: Transcript) -> list[str]:
+    return " ".join(texts(transcript)).split()
+
+
 def timed(transcript: Transcript) -> list[tuple[str, float | None, float | None]]:
     return [(segment.text, segment.start_seconds, segment.end_seconds) for segment in transcript.segments]
 
@@ -51,38 +60,75 @@ def rolling(lines: list[list[str]], gaps: list[int]) -> str:
     """Render lines as YouTube's automatic captions do.
 
     The line before stays above each new one, which comes word by word; then 10 ms in which the new line
-    stands alone. ``gaps`` are milliseconds of silence after a line; after one the display is empty.
+    stands alone. ``gaps`` are milliseconds of silence after a line: after one the display is empty, and
+    where they are negative the line comes back with the next.
     """
     cues = ["WEBVTT\nKind: captions\nLanguage: en"]
-    at, above = 0, " "
-    for words, gap in zip(lines, gaps, strict=True):
-        first, *others = (html.escape(word) for word in words)
-        stamped = first + "".join(f"<{clock(at + 100)}><c> {word}</c>" for word in others)
-        whole = " ".join([first, *others])
-        cues.append(f"{clock(at)} --> {clock(at + 2000)} align:start position:0%\n{above}\n{stamped}")
-        cues.append(f"{clock(at + 2000)} --> {clock(at + 2010)} align:start position:0%\n{whole}\n ")
-        at, above = at + 2010 + gap, " " if gap else whole
+    for start, end, shown in showings(lines, gaps):
+        stamped = [" ".join(words) for words in shown]
+        if len(shown) == 2 and end - start > 10 and shown[1]:
+            first, *others = shown[1]
+            stamped[1] = first + "".join(f"<{clock(start + 100)}><c> {word}</c>" for word in others)
+        text = "\n".join(line or " " for line in stamped)
+        cues.append(f"{clock(start)} --> {clock(end)} align:start position:0%\n{text}")
     return "\n\n".join(cues)
 
 
-WORDS = st.sampled_from(["no", "so", "I'm", "na\u00efve", "Tom&Jerry", "<3", "2", "\u4e2d", "[ok]"])
+def converted(lines: list[list[str]], gaps: list[int], blank: str) -> str:
+    """Render the same as ``yt-dlp --convert-subs srt`` leaves it: every showing a cue, the stamps gone."""
+    cues = []
+    for number, (start, end, shown) in enumerate(showings(lines, gaps), 1):
+        times = f"{clock(start)} --> {clock(end)}".replace(".", ",")
+        cues.append(f"{number}\n{times}\n" + "\n".join(" ".join(words) or blank for words in shown))
+    return "\n\n".join(cues)
+
+
+def showings(lines: list[list[str]], gaps: list[int]) -> Iterator[tuple[int, int, list[list[str]]]]:
+    """Yield what the display shows, from and to a time in milliseconds, each word as a file holds it."""
+    at = 0
+    above: list[str] = []
+    for words, gap in zip(lines, gaps, strict=True):
+        line = [html.escape(word) for word in words]
+        yield at, at + 2000, [above, line]
+        yield at + 2000, at + 2010, [line, []]
+        at += 2010 + abs(gap)
+        above = [] if gap > 0 else line
+
+
+WORDS = st.sampled_from(["no", "so", "I'm", "na\u00efve", "Tom&Jerry", "<3", "2", "\u4e2d", "o[k]", ">>"])
 
 
 @st.composite
 def rolls(draw: st.DrawFn) -> tuple[list[list[str]], list[int]]:
     lines = draw(st.lists(st.lists(WORDS, min_size=2, max_size=3), min_size=1))
-    return lines, draw(st.lists(st.sampled_from([0, 0, 3000]), min_size=len(lines), max_size=len(lines)))
+    return lines, draw(
+        st.lists(st.sampled_from([0, 0, 0, 3000, -3000]), min_size=len(lines), max_size=len(lines))
+    )
 
 
 @given(rolls())
 @example(([["no", "no"], ["no", "no"], ["no", "no"]], [0, 0, 0]))
 @example(([["no", "no"], ["no", "no"]], [3000, 0]))
 @example(([["no", "no"], ["no", "no", "no", "no"], ["so", "so"]], [0, 0, 0]))
+@example(([["no", "no"], [">>", ">>"], ["no", "no"]], [0, 0, 0]))
+@example(([[">>", "no"], ["no", ">>"], [">>", "no"]], [0, 0, 0]))
 def test_a_rolling_rendering_cleans_back_to_its_words(roll: tuple[list[list[str]], list[int]]) -> None:
     """Whatever is said, lines said twice in a row too, each word comes back as often as it was said."""
     lines, gaps = roll
     cleaned = clean(read_webvtt(rolling(lines, gaps)))
-    assert " ".join(texts(cleaned)).split() == [word for line in lines for word in line]
+    assert said(cleaned) == [word for line in lines for word in line if word != ">>"]
+
+
+@given(rolls(), st.sampled_from(["", " "]))
+@example(([["no", "no"], ["no", "no"], ["no", "no"]], [0, 0, 3000]), "")
+def test_rolling_captions_made_into_subrip_clean_back_too(
+    roll: tuple[list[list[str]], list[int]], blank: str
+) -> None:
+    """A conversion keeps the showings and loses the stamps, which are not needed."""
+    lines, gaps = roll
+    lines = [["well", *line] for line in lines]  # a line that is a number reads as a cue's number
+    cleaned = clean(read_subrip(converted(lines, gaps, blank)))
+    assert said(cleaned) == [word for line in lines for word in line if word != ">>"]
 
 
 @given(rolls())
@@ -92,16 +138,17 @@ def test_rolling_lines_end_with_their_last_repeat(roll: tuple[list[list[str]], l
     expected: list[tuple[str, float, float]] = []
     at = 0
     for number, (words, gap) in enumerate(zip(lines, roll[1], strict=True)):
-        is_carried = gap == 0 and number + 1 < len(lines)
-        expected.append((" ".join(words), at / 1000, (at + 2010 + (2000 if is_carried else 0)) / 1000))
-        at += 2010 + gap
+        is_carried = gap <= 0 and number + 1 < len(lines)
+        text = " ".join(word for word in words if word != ">>")
+        expected.append((text, at / 1000, (at + 2010 + (abs(gap) + 2000 if is_carried else 0)) / 1000))
+        at += 2010 + abs(gap)
     assert timed(clean(read_webvtt(rolling(lines, roll[1])))) == expected
 
 
 PIECES = st.sampled_from([
     "no", "so", "na\u0131\u0308ve", "e\u0301", "&gt;&gt;", "&amp;gt;&amp;gt;", ">>", "&amp;", "[Music]", "[", "]",
     "(", ")", "(laughs)", "laughs", "music", "\u266a", "\u200b", "\u00ad", "\ufeff", "\u200d", "&#8203;", " ", "  ",
-    "\n", ".", ",", "-", "&", "amp;", "&#x5b;", "\u0301", "\x00", "\U0001f44d\u200d\u2640", "\u2026",
+    "\n", "\n\n", "Links:", "https://example.com/a", "#bread", "thank you", ".", ",", "-", "&", "amp;", "&#x5b;", "\u0301", "\x00", "\U0001f44d\u200d\u2640", "\u2026",
 ])  # fmt: skip
 TIMES = st.none() | st.integers(0, 12).map(lambda tick: tick / 4)
 
@@ -117,6 +164,9 @@ def transcripts(draw: st.DrawFn) -> Transcript:
                 start_seconds=TIMES,
                 end_seconds=TIMES,
                 speaker=st.sampled_from([None, None, "A", " A", "&amp;"]),
+                no_speech_prob=st.sampled_from([None, None, 0.1, 0.9]),
+                avg_logprob=st.sampled_from([None, -0.2, -1.5]),
+                compression_ratio=st.sampled_from([None, 1.2, 3.0]),
             ),
             max_size=12,
         )
@@ -133,8 +183,10 @@ def transcripts(draw: st.DrawFn) -> Transcript:
 def test_cleaning_is_idempotent(transcript: Transcript) -> None:
     """Cleaning what is clean changes nothing, and leaves neither empty text, marks nor decomposed letters."""
     cleaned = clean(transcript)
+    assert clean(transcript) == cleaned
     assert clean(cleaned) == cleaned
-    assert cleaned.notes == transcript.notes
+    assert cleaned.notes[: len(transcript.notes)] == transcript.notes
+    assert len(set(cleaned.notes)) == len(cleaned.notes)
     for segment in cleaned.segments:
         assert re.search(r"[^\W_]", segment.text)
         assert segment.text == " ".join(segment.text.split())
@@ -158,7 +210,7 @@ def test_cleaning_is_idempotent(transcript: Transcript) -> None:
 def test_words_without_an_end_time_are_never_dropped(segments: list[Segment]) -> None:
     """Only captions, which have a start and an end, can be shown again; all other text stays as it is."""
     transcript = Transcript(segments=tuple(segments))
-    assert clean(transcript) == transcript
+    assert clean(transcript).segments == transcript.segments
 
 
 # --- rolling captions -----------------------------------------------------------------------------------
@@ -234,6 +286,14 @@ def test_repeats_are_found_whatever_their_marks() -> None:
     assert timed(clean(of(("&gt;&gt; Tom &amp; I", 0, 1), (">> Tom &amp;  I\u200b", 1, 2)))) == [
         ("Tom & I", 0, 2)
     ]
+
+
+def test_a_mark_alone_between_equal_lines_keeps_both() -> None:
+    """What follows a line that is only ``>>`` is no repeat of the line before it."""
+    shown = of(
+        ("no no", 0, 2), ("no no", 2, 2.01), ("no no", 2.01, 4), (">>", 2.01, 4), (">>", 4, 4.01), (">>", 4.01, 6), ("no no", 4.01, 6)
+    )  # fmt: skip
+    assert said(clean(shown)) == ["no", "no", "no", "no"]
 
 
 # --- text -----------------------------------------------------------------------------------------------
@@ -336,7 +396,7 @@ def test_cleaning_changes_nothing_it_is_given() -> None:
 def test_youtube_dls_rolling_file() -> None:
     """webvtt-py's file from youtube-dl loses its repeats, over their whole time, and no word."""
     path = DATA / "captions" / "webvtt-py" / "tests" / "subtitles" / "youtube_dl.vtt"
-    assert timed(clean(read_transcript(path))) == [
+    assert timed(clean(read_transcripts(path).transcripts[0])) == [
         ("yeah", 286.07, 304.08),
         ("what", 286.47, 304.08),
         ("this will happen is I'm telling", 304.08, 305.4),
@@ -347,34 +407,37 @@ def test_youtube_dls_rolling_file() -> None:
 def test_subtitles_of_a_film_keep_their_words() -> None:
     """In a file without rolling captions cleaning only takes whole-line sounds and marks, never a spoken word."""
     path = DATA / "captions" / "webvtt-py" / "tests" / "subtitles" / "netflix_chicas_del_cable.vtt"
-    raw = read_transcript(path)
+    raw = read_transcripts(path).transcripts[0]
     lost = Counter(" ".join(texts(raw)).split()) - Counter(" ".join(texts(clean(raw))).split())
     sounds = Counter(word for text in texts(raw) if re.fullmatch(r"\[.*\]", text) for word in text.split())
-    in_line = re.compile(r"[\[(]\s*(?:risas|m\u00fasica|aplausos)\s*[\])]", re.IGNORECASE)
-    inner = Counter(word for text in texts(raw) for word in in_line.findall(text))
+    in_line = re.compile(r"\[(?:risas|m\u00fasica|aplausos|r\u00ede|v\u00edtores|y|\s)+\]", re.IGNORECASE)
+    inner = Counter(word for text in texts(raw) for found in in_line.findall(text) for word in found.split())
     assert not lost - sounds - inner
     assert len(clean(raw).segments) > 1200
 
 
 @needs_data
 def test_real_transcripts_lose_only_noise() -> None:
-    """In the public transcripts no turn with a word but a whole bracket disappears, and no word changes."""
+    """In the public transcripts no turn with a word but a whole bracket or a link disappears, and no word changes."""
     paths = sorted((DATA / "transcripts").glob("*/*/*.md"))
     assert len(paths) == 86
     for path in paths:
-        raw = read_transcript(path)
+        raw = read_transcripts(path).transcripts[0]
         cleaned = clean(raw)
+        written, blocks = without_link_blocks(raw.segments)
         kept = [
             segment
-            for segment in raw.segments
+            for segment in written
             if re.search(r"[^\W_]", re.sub(r"\[[^\]]*\]|\(laugh\w*\)", "", segment.text))
         ]
         assert [segment.speaker for segment in cleaned.segments] == [segment.speaker for segment in kept], (
             path
         )
-        lost = Counter(re.findall(r"[^\W_]+", html.unescape(" ".join(texts(raw)))))
+        lost = Counter(re.findall(r"[^\W_]+", html.unescape(" ".join(segment.text for segment in written))))
         lost.subtract(re.findall(r"[^\W_]+", " ".join(texts(cleaned))))
         assert set(+lost) <= {"laughs", "laughter", "laughing", "unintelligible", "chuckles", "applause"} | {
             word for word in +lost if word.isdigit()
         }, path
         assert not -lost, path
+        assert cleaned.language == ("es" if path.name.endswith(".es.md") else "en"), path
+        assert len(cleaned.notes) == len(raw.notes) + bool(blocks), path

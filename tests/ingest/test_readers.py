@@ -12,12 +12,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingest.readers import BrokenTranscript, NotATranscript, identity_from_name, read_transcript
+from ingest.readers import BrokenTranscript, NotATranscript, identity_from_name, read_transcripts
 from ingest.transcripts import Segment, Transcript
 from rag.errors import BadInput
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the public data is not at {DATA}")
+
+
+def read_transcript(path: Path) -> Transcript:
+    reading = read_transcripts(path)
+    assert reading.failures == ()
+    (transcript,) = reading.transcripts
+    return transcript
 
 
 def read(content: str | bytes, name: str = "talk.txt") -> Transcript:
@@ -78,8 +85,12 @@ def clock(milliseconds: int, *, point: str = ".", hours: bool = True) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}{point}{rest:03}"
 
 
+def in_order(cues: list[Cue]) -> list[Cue]:
+    return sorted(cues, key=lambda cue: cue.start_ms)
+
+
 def expected(cues: list[Cue]) -> list[tuple[str, float, float]]:
-    return [(line, cue.start_ms / 1000, cue.end_ms / 1000) for cue in cues for line in cue.lines]
+    return [(line, cue.start_ms / 1000, cue.end_ms / 1000) for cue in in_order(cues) for line in cue.lines]
 
 
 @given(cues=CUES, hours=st.booleans(), named=st.booleans(), newline=st.sampled_from(["\n", "\r\n"]))
@@ -119,7 +130,7 @@ def test_any_json3_reads_back(cues: list[Cue], strings: bool) -> None:
     got = read(json.dumps({"wireMagic": "pb3", "events": events}), "talk.json3")
     assert timed(got) == [
         ("".join(cue.lines), cue.start_ms / 1000, (cue.start_ms + (cue.end_ms - cue.start_ms)) / 1000)
-        for cue in cues
+        for cue in in_order(cues)
     ]
 
 
@@ -137,20 +148,27 @@ FRAGMENTS = st.sampled_from([
     "WEBVTT", "\n", "\n\n", " ", "-->", "00:00:01.000", "1:02", "[1:02]", "(", ")", "[", "]", "{", "}", '"', ",",
     ":", '"segments"', '"events"', '"text"', '"segs"', '"utf8"', "---\n", "title: ", "date: 2023-02-31", "**", "__",
     "*", "_", "Ann:", "Ann Lee (AL): ", "#", "# ", "```", "\\", "<v ", "<c>", ">", "NOTE", "STYLE", "&amp;",
-    "{\\an8}", "9" * 30, "1e999", "\ufeff", "\u2028", "\x85", "\x0c", "null", "true", "&a [*a]", "!!python/name:os",
+    "{\\an8}", "9" * 30, "1e999", "\ufeff", "\u2028", "\x85", "\x0c", "null", "true", "&a [*a]", "!!python/name:os", "text,start\n", "<transcript>", '<text start="1">', "</text>", "0:1.0,0:2.0\n",
+    '{"text": "a", "start": 1}\n', '"', '""', ";", "\t",
 ])  # fmt: skip
-NAMES = st.sampled_from(["a.vtt", "a.srt", "a.json", "a.json3", "a.md", "a.txt", "a", "a.pdf", "a.VTT"])
+NAMES = st.sampled_from(["a.vtt", "a.srt", "a.json", "a.json3", "a.md", "a.txt", "a", "a.pdf", "a.VTT", "a.csv", "a.tsv", "a.jsonl",
+                         "a.srv1", "a.sbv"])  # fmt: skip
 
 
-def reads_or_refuses(content: str | bytes, name: str) -> None:
-    try:
-        transcript = read(content, name)
-    except BadInput as error:
-        refused = str(error)
-        assert re.fullmatch(rf".*{re.escape(name)} .+; .+", refused)  # one line: the file, what, the remedy
-        return
-    assert transcript.segments
-    for segment in transcript.segments:
+def reads_or_refuses(content: bytes, name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        try:
+            reading = read_transcripts(path)
+        except BadInput as error:
+            refused = str(error)
+            assert re.fullmatch(
+                rf".*{re.escape(name)} .+; .+", refused
+            )  # one line: the file, what, the remedy
+            return
+    assert reading.transcripts
+    for segment in (segment for transcript in reading.transcripts for segment in transcript.segments):
         assert segment.text.strip()
         segment.text.encode()
         if segment.start_seconds is not None and segment.end_seconds is not None:
@@ -342,7 +360,7 @@ def test_whisper_segments_speakers_and_language() -> None:
     }
     transcript = read(json.dumps(data), "a.json")
     assert transcript.segments == (
-        Segment(text="Hello.", start_seconds=0.0, end_seconds=1.5),
+        Segment(text="Hello.", start_seconds=0.0, end_seconds=1.5, no_speech_prob=0.1),
         Segment(text="So", start_seconds=1.5, end_seconds=2.0, speaker="SPEAKER_01"),
     )
     assert transcript.language == "en"
@@ -676,8 +694,8 @@ def test_windows_1252_is_read_and_noted() -> None:
         (b"hello " * 20_000 + b"\x00", "a.txt"),
         (b"ID3\x03caf\xe9\x01", "a.txt"),
         (b"\x81\x8d\x8f", "a.txt"),
-        (b"<?xml version='1.0'?><transcript/>", "a.txt"),
-        (b"0:00:00.378,0:00:11.378\nHi", "a.sbv"),
+        (b"<?xml version='1.0'?><rss/>", "a.txt"),
+        (b"<!DOCTYPE html><p>hello</p>", "a.txt"),
         (b"a,b\n1,2", "a.csv"),
     ],
 )
@@ -685,7 +703,7 @@ def test_other_kinds_of_file_are_not_transcripts(content: bytes, name: str) -> N
     """Images, PDFs, binaries, XML and unknown kinds are refused as such, with the file and a remedy."""
     error = refusal(content, name)
     assert isinstance(error, NotATranscript)
-    assert re.search(r"[;] (export|save) it as ", str(error))
+    assert re.search(r"[;] (export|save|name) (it as|that column) ", str(error))
 
 
 @pytest.mark.parametrize(
@@ -735,6 +753,10 @@ def test_what_cannot_be_opened_is_bad_input(tmp_path: Path) -> None:
         ("[kR3v_9TqLxA].vtt", ("kR3v_9TqLxA", None)),
         ("kR3v_9TqLxA.vtt", ("kR3v_9TqLxA", None)),
         ("-R3v_9TqLxA.en.vtt", ("-R3v_9TqLxA", None)),
+        ("20260814_kR3v_9TqLxA.en.vtt", ("kR3v_9TqLxA", None)),
+        ("2026-08-14 kR3v_9TqLxA.txt", ("kR3v_9TqLxA", None)),
+        ("kR3v_9TqLxA_2026-08-14.srt", ("kR3v_9TqLxA", None)),
+        ("2026-08-14_go-time-315.md", (None, None)),
         ("Some title-kR3v_9TqLxA.vtt", (None, None)),
         ("Some title [kR3v_9TqLx].vtt", (None, None)),
         ("My talk [Full-Length].vtt", (None, None)),
@@ -755,6 +777,14 @@ def test_a_date_and_wide_marks_in_names() -> None:
     assert named == ("kR3v_9TqLxA", "Why? Part 1/2: rye", "2026-08-14")
     assert identity_from_name(Path("20260814 - Rye [kR3v_9TqLxA].vtt")).published == "2026-08-14"
     assert identity_from_name(Path("2026-99-14 Rye [kR3v_9TqLxA].vtt")).published is None
+    for name in (
+        "20260814_kR3v_9TqLxA.vtt",
+        "kR3v_9TqLxA_2026-08-14.srt",
+        "2026-08-14-rye.md",
+        "20260814 Rye.txt",
+    ):
+        assert identity_from_name(Path(name)).published == "2026-08-14"
+    assert identity_from_name(Path("1984.txt")).published is None
 
 
 # --- real files -----------------------------------------------------------------------------------------
@@ -765,7 +795,7 @@ WEBVTT_PY: dict[str, tuple[int, tuple[str, ...]] | type[BadInput]] = {
     "cue_tags.vtt": (3, ()),
     "empty.vtt": BrokenTranscript,
     "invalid.vtt": (7, ()),
-    "invalid_format.sbv": NotATranscript,
+    "invalid_format.sbv": BrokenTranscript,
     "invalid_format1.srt": BrokenTranscript,
     "invalid_format4.srt": BrokenTranscript,
     "invalid_timeframe.srt": (5, ()),
@@ -799,6 +829,18 @@ def test_webvtt_pys_files(name: str) -> None:
     else:
         with pytest.raises(wanted):
             read_transcript(path)
+
+
+@needs_data
+def test_every_caption_file_is_read_or_refused() -> None:
+    """Valid or malformed, each file there ends as segments or as one line that says why not."""
+    paths = [path for path in (DATA / "captions").rglob("*") if path.is_file()]
+    assert len(paths) > 30
+    for path in paths:
+        try:
+            assert read_transcript(path).segments
+        except BadInput as error:
+            assert re.fullmatch(rf"{re.escape(str(path))} .+; .+", str(error))
 
 
 def words_of(text: str) -> Counter[str]:

@@ -40,7 +40,7 @@ def retriever_of(videos: dict[tuple[str, str], list[str]]) -> Retriever:
             tokens={},
             opening=texts[0],
         )
-        store.replace_video(video, chunks, embedder.embed_documents([c.text for c in chunks]))
+        store.replace_videos([(video, chunks, embedder.embed_documents([c.text for c in chunks]))])
     return Retriever(store=store, embedder=embedder, counter=WordCounter())
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from generation.planning import Brief, plan
 from generation.trends import Trend, trends_from
-from ingest.job import find_files, ingest
+from ingest.files import find_files
+from ingest.job import ingest
 from rag.embedding import HashingEmbedder
 from rag.retrieval import Retriever
 from rag.store import MemoryStore

@@ -18,9 +18,14 @@ METADATA_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "published": ("date", "published", "upload_date"),
     "language": ("language", "lang"),
 }
+LINK_KEYS: Final = ("media", "url", "webpage_url", "video_url", "source_url", "link", "video")
+_LONGEST_FIELD: Final = 1000
+_LONGEST_NUMBER: Final = 20
+_LONGEST_BLOCK: Final = 1 << 15
 _YOUTUBE: Final = re.compile(
     r"https?://(?:www\.|m\.)?(?:youtube\.com/(?:watch\?v=|shorts/|live/|embed/)|youtu\.be/)([\w-]{11})(?![\w-])(.*)"
 )
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DATE: Final = re.compile(r"([0-9]{4})[-/.]?([0-9]{2})[-/.]?([0-9]{2})(?:[T ].*)?")
 
 
@@ -41,8 +46,10 @@ def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
         if re.match(r"---[ \t]*\n\s*[\w-]+\s*:", text):
             raise FrontMatterError("its front matter has no end; put a line of --- after it")
         return {}, text
+    if len(block[1]) > _LONGEST_BLOCK:
+        raise FrontMatterError(f"its front matter has more than {_LONGEST_BLOCK >> 10} KiB; shorten it")
     try:
-        front = yaml.safe_load(block[1])
+        front = yaml.load(block[1], Loader=_LOADER)  # noqa: S506  # both are safe ones
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 2 if error.problem_mark else 1
         raise FrontMatterError(
@@ -57,14 +64,17 @@ def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
     ]
 
 
-def metadata_of(front: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
+def metadata_of(
+    front: Mapping[str, Any], names: Mapping[str, tuple[str, ...]] = METADATA_KEYS
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """Pick the fields of a ``Transcript`` out of ``front``, and note those that cannot be used.
 
+    ``names`` are the keys that each field may have, the first that is there counts.
     ``published`` comes out as an ISO date. ``video_id`` may come from a link to a YouTube video as a whole.
     """
     metadata: dict[str, str] = {}
     notes: tuple[str, ...] = ()
-    for name, keys in METADATA_KEYS.items():
+    for name, keys in names.items():
         key = next((key for key in keys if front.get(key) is not None and front[key] != ""), None)
         if key is None:
             continue
@@ -75,7 +85,7 @@ def metadata_of(front: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ..
             remedy = "write it as YYYY-MM-DD" if name == "published" else "write it as text in quotes"
             notes += (f"the field {key} could not be used and was left out; {remedy}",)
     if "video_id" not in metadata:
-        links = (_whole_video(front.get(key)) for key in ("media", "url", "webpage_url", "video"))
+        links = (youtube_id(front.get(key)) for key in LINK_KEYS)
         video_id = next((found for found in links if found), None)
         if video_id:
             metadata["video_id"] = video_id
@@ -87,22 +97,26 @@ def _words(value: Any, name: str) -> str | None:
     if value is False and name == "language":
         return "no"  # Norwegian
     if isinstance(value, int) and not isinstance(value, bool) and name != "video_id":
-        return str(value)
-    return " ".join(value.split()) or None if isinstance(value, str) else None
+        value = str(value) if abs(value) < 10**_LONGEST_NUMBER else None
+    if not isinstance(value, str) or len(value) > _LONGEST_FIELD:
+        return None
+    return " ".join(value.split()) or None
 
 
 def iso_date(value: Any) -> str | None:
     """A date, or a text such as ``2026-08-14`` or ``20260814``, as an ISO date; None if it is no date."""
     if isinstance(value, date):
         return (value.date() if isinstance(value, datetime) else value).isoformat()
-    written = _DATE.fullmatch(str(value).strip())
+    if isinstance(value, int) and 0 < value < 10**8:
+        value = str(value)
+    written = _DATE.fullmatch(value.strip()[:40]) if isinstance(value, str) else None
     try:
         return date(*map(int, written.groups())).isoformat() if written else None
     except ValueError:
         return None
 
 
-def _whole_video(link: Any) -> str | None:
+def youtube_id(link: Any) -> str | None:
     """Return the id in a link to a YouTube video, but not to a place in it: several talks may share that video."""
-    found = _YOUTUBE.match(link.strip()) if isinstance(link, str) else None
+    found = _YOUTUBE.match(link.strip()[:_LONGEST_FIELD]) if isinstance(link, str) else None
     return None if found is None or re.search(r"[?&#](?:t|start)=", found[2]) else found[1]
