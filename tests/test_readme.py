@@ -54,7 +54,7 @@ def test_the_tree_in_the_readme_is_the_tree() -> None:
             drawn[package] = set()
         else:
             drawn[package] |= set(re.findall(r"(?:^|\s)([a-z_]+(?:\.py|/))(?=\s)", line))
-    for name in PACKAGES:
+    for name in [*PACKAGES, *(package for package in drawn if "/" in package)]:
         there = {
             f"{path.name}/" if path.is_dir() else path.name
             for path in (ROOT / name).iterdir()

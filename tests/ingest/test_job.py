@@ -136,10 +136,9 @@ def test_however_it_came_about_the_same_files_give_the_same_store(
                 speaking.pop(name, None)
             elif text:  # an empty file is broken: what it said before stays
                 speaking[name] = text
-        for name in (
-            speaking.keys() - files.keys()
-        ):  # gone: it stays, unless a file that is there says the same
-            if speaking[name] in {speaking[there] for there in files.keys() & speaking.keys()}:
+        # what is gone stays, unless a file that is there says the same
+        for name in speaking.keys() - files.keys():
+            if speaking[name] in files.values():
                 del speaking[name]
         run(folder, store=store)
     shutil.rmtree(folder, ignore_errors=True)
@@ -308,3 +307,174 @@ def test_a_named_path_that_cannot_be_read_is_bad_input(tmp_path: Path, make, mes
     make(path)
     with pytest.raises(BadInput, match=rf"named\.srt.*{message}|{message}.*named\.srt"):
         find_files([path])
+
+
+LONG = " ".join(f"Step {number} is that we knead loaf {number * 7} and let it rest." for number in range(30))
+
+
+def statuses(report: Report) -> dict[str, str]:
+    """What became of each video, by its id."""
+    return {done.video_id: done.status for done in report.files}
+
+
+def test_a_renamed_file_is_moved_and_nothing_is_embedded(folder: Path) -> None:
+    """Another name gives another id: the video moves there with its vectors, and the old one is gone."""
+    store, embedder = MemoryStore(), CountingEmbedder()
+    run(folder, store=store, embedder=embedder)
+    vectors, embedder.texts = store.vectors("mara", "white"), 0
+    (folder / "mara/white.txt").rename(folder / "oskar/fast.txt")
+    report = run(folder, store=store, embedder=embedder)
+    assert embedder.texts == 0
+    assert statuses(report) == {"aB3defghijk": "unchanged", "fast": "moved", "lamp": "unchanged"}
+    assert (report.updated, report.added, report.removed) == (1, 0, 0)
+    assert store.chunks("mara", "white") == []
+    assert (store.vectors("oskar", "fast") == vectors).all()
+
+
+def test_a_new_title_is_written_without_embedding(folder: Path) -> None:
+    """What the words do not depend on is not embedded again."""
+    store, embedder = MemoryStore(), CountingEmbedder()
+    talk = folder / "mara/talk.md"
+    talk.write_text("---\ntitle: One\n---\nRye is slow. Wheat is fast.")
+    run(folder, store=store, embedder=embedder)
+    embedder.texts = 0
+    talk.write_text("---\ntitle: Two\n---\nRye is slow. Wheat is fast.")
+    report = run(folder, store=store, embedder=embedder)
+    assert (embedder.texts, report.updated) == (0, 1)
+    assert store.chunks("mara", "talk")[0].title == "Two"
+
+
+def test_the_same_words_under_another_name_are_kept_once(folder: Path) -> None:
+    """Two files of near-identical text: the first stays, the other is reported, in every run."""
+    (folder / "mara/a.txt").write_text(LONG)
+    (folder / "oskar/b.srt").write_text(srt(LONG.replace("Step 3 is", "Step 3, is")))
+    store = MemoryStore()
+    for _ in range(2):
+        report = run(folder, store=store)
+        assert "the same words as mara/a" in report.skipped[0].reason
+        assert report.transcripts == 4
+    assert store.chunks("oskar", "b") == []
+
+
+def test_words_that_differ_are_two_videos(folder: Path) -> None:
+    """A shared intro is no reason to drop a video."""
+    intro = "Welcome back to the channel, today we bake together and see what comes of it. " * 2
+    (folder / "mara/a.txt").write_text(intro + LONG)
+    (folder / "mara/b.txt").write_text(intro + LONG.replace("knead", "fold").replace("rest", "rise"))
+    assert run(folder, store=MemoryStore()).transcripts == 5
+
+
+def test_the_copy_that_is_left_takes_the_place_of_the_one_that_is_gone(folder: Path) -> None:
+    """When the file that was kept is removed, the other one is the video from then on."""
+    (folder / "mara/a.txt").write_text(LONG)
+    (folder / "oskar/b.txt").write_text(LONG)
+    store, embedder = MemoryStore(), CountingEmbedder()
+    run(folder, store=store, embedder=embedder)
+    (folder / "mara/a.txt").unlink()
+    embedder.texts = 0
+    report = run(folder, store=store, embedder=embedder)
+    assert (embedder.texts, statuses(report)["b"]) == (0, "moved")
+    assert store.chunks("mara", "a") == []
+
+
+def test_pruning_removes_what_is_gone_and_only_there(folder: Path, tmp_path: Path) -> None:
+    """Without it a vanished file's video stays; with it, videos of other folders stay."""
+    store = MemoryStore()
+    other = tmp_path / "other/lena/x.txt"
+    other.parent.mkdir(parents=True)
+    other.write_text("Wood is warm.")
+    run(folder, tmp_path / "other", store=store)
+    (folder / "mara/white.txt").unlink()
+    other.unlink()
+    assert run(folder, store=store).removed == 0
+    report = ingest(
+        find_files([folder]),
+        store=store,
+        embedder=HashingEmbedder(),
+        counters=[COUNTER],
+        prune=[folder],
+    )
+    assert (report.removed, statuses(report)["white"]) == (1, "removed")
+    assert {video.video_id for video in store.videos()} == {"aB3defghijk", "lamp", "x"}
+
+
+TABLE = "video_id,title,channel,transcript\nv1,One,mara,Rye is slow.\nv2,Two,oskar,Wood is warm.\n"
+
+
+def test_a_table_is_many_videos_and_only_the_changed_row_is_embedded(tmp_path: Path) -> None:
+    """Each row is a video of its own; a row that goes takes its video along."""
+    path, store, embedder = tmp_path / "talks.csv", MemoryStore(), CountingEmbedder()
+    path.write_text(TABLE)
+    report = run(path, store=store, embedder=embedder)
+    assert [video.key for video in store.videos()] == [("mara", "v1"), ("oskar", "v2")]
+    assert run(path, store=store, embedder=embedder).unchanged == 2
+    path.write_text(TABLE.replace("Wood is warm", "Wood is old") + "v3,Three,mara,Wheat is fast.\n")
+    embedder.texts = 0
+    report = run(path, store=store, embedder=embedder)
+    assert (report.unchanged, report.updated, report.added, embedder.texts) == (1, 1, 1, 2)
+    path.write_text(TABLE)
+    report = run(path, store=store, embedder=embedder)
+    assert (report.updated, report.removed) == (1, 1)
+
+
+def test_a_row_that_cannot_be_read_is_failed_and_tried_again(tmp_path: Path) -> None:
+    """The other rows go in; the next run says the same again."""
+    path, store = tmp_path / "talks.jsonl", MemoryStore()
+    path.write_text('{"video_id": "v1", "text": "Rye is slow."}\n{"video_id": "v2", "text"\n')
+    for _ in range(2):
+        report = run(path, store=store)
+        assert (report.transcripts, len(report.failed)) == (1, 1)
+        assert "line 2" in report.failed[0].reason
+
+
+def test_what_stands_beside_a_file_names_its_video(folder: Path) -> None:
+    """yt-dlp's .info.json gives title, creator and date; when it changes, the video does, without embedding."""
+    store, embedder = MemoryStore(), CountingEmbedder()
+    info = folder / "mara/white.info.json"
+    info.write_text(
+        '{"id": "kR3v_9TqLxA", "title": "White", "channel": "Mara Bakes", "upload_date": "20260814"}'
+    )
+    report = run(folder, store=store, embedder=embedder)
+    video = next(video for video in store.videos() if video.video_id == "kR3v_9TqLxA")
+    assert (video.creator, video.title, video.published) == ("Mara Bakes", "White", "2026-08-14")
+    assert [Path(file.path).name for file in report.skipped] == ["white.info.json"]
+    embedder.texts = 0
+    info.write_text(info.read_text().replace('"White"', '"Whiter"'))
+    run(folder, store=store, embedder=embedder)
+    assert embedder.texts == 0
+    assert next(v for v in store.videos() if v.video_id == "kR3v_9TqLxA").title == "Whiter"
+
+
+def test_who_speaks_and_in_which_language_is_stored(folder: Path) -> None:
+    """Speakers stand at the chunk, the language at the video."""
+    said = "The bread has to rest for a whole night before we can bake it in the oven tomorrow."
+    (folder / "mara/talk.vtt").write_text(f"WEBVTT\n\n00:01.000 --> 00:09.000\n<v Lena>{said}</v>\n")
+    store = MemoryStore()
+    run(folder, store=store)
+    assert store.chunks("mara", "talk")[0].speakers == ("Lena",)
+    assert next(video for video in store.videos() if video.video_id == "talk").language == "en"
+
+
+def test_a_store_that_cannot_write_stops_the_run_with_its_error(folder: Path) -> None:
+    """What the writing thread raises reaches the caller."""
+
+    class Full(MemoryStore):
+        def replace_videos(self, batch: Sequence[Written]) -> None:
+            raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space left"):
+        run(folder, store=Full())
+
+
+def test_progress_reaches_the_end(folder: Path) -> None:
+    """Bytes done never go back, and come to all of them."""
+    seen: list[int] = []
+    ingest(
+        find_files([folder]),
+        store=MemoryStore(),
+        embedder=HashingEmbedder(),
+        counters=[COUNTER],
+        on_progress=lambda progress: seen.append(progress.done_bytes),
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == sum(path.stat().st_size for path in find_files([folder]))
