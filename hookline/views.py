@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from rag.packing import Packed
 
 _errors = Console(stderr=True)
+_SECONDS_BETWEEN_LINES = 10.0
+_LINES_A_KIND = 20
 
 
 def say(line: str) -> None:
@@ -44,7 +47,10 @@ def say(line: str) -> None:
 
 @contextmanager
 def ingest_progress() -> Iterator[Callable[[IngestProgress], None]]:
-    """A bar of bytes done, with rate and time left, and the file at hand."""
+    """A bar of bytes done, with rate and time left, and the file at hand; a line now and then where it is no terminal."""
+    if not _errors.is_terminal:
+        yield _lines_of_progress()
+        return
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,7 +60,6 @@ def ingest_progress() -> Iterator[Callable[[IngestProgress], None]]:
         TimeElapsedColumn(),
         console=_errors,
         transient=True,
-        disable=not _errors.is_terminal,
     ) as bar:
         task = bar.add_task("transcripts", total=None)
 
@@ -68,6 +73,26 @@ def ingest_progress() -> Iterator[Callable[[IngestProgress], None]]:
             )
 
         yield update
+
+
+def _lines_of_progress() -> Callable[[IngestProgress], None]:
+    """Says how far a run is after every ten seconds: for logs."""
+    begun = said = time.monotonic()
+
+    def update(progress: IngestProgress) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said < _SECONDS_BETWEEN_LINES or progress.done_bytes == 0:
+            return
+        said = now
+        rate = progress.done_bytes / (now - begun)
+        left = (progress.total_bytes - progress.done_bytes) / rate
+        say(
+            f"{progress.done_bytes / 1e6:.1f} of {progress.total_bytes / 1e6:.1f} MB, {rate / 1e6:.2f} MB/s, "
+            f"{clock(left)} left, at {progress.path}"
+        )
+
+    return update
 
 
 @contextmanager
@@ -157,8 +182,10 @@ def _line(text: str) -> None:
 def ingest_report(report: Report, tokens: int, store: str) -> None:
     """What an ingest did, and what it could not do and why."""
     for kind, files in (("failed", report.failed), ("skipped", report.skipped), ("note", report.notes)):
-        for file in files:
+        for file in files[:_LINES_A_KIND]:
             say(f"{kind}: {file.reason if file.path in file.reason else f'{file.path}: {file.reason}'}")
+        if len(files) > _LINES_A_KIND:
+            say(f"{kind}: and {len(files) - _LINES_A_KIND} more, which --json lists")
     print(
         f"{report.transcripts} transcripts, {report.chunks} chunks, {tokens} tokens in {store}: {report.added} "
         f"added, {report.updated} updated, {report.unchanged} unchanged, {report.removed} removed, "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from embedding_server import MODEL, EmbeddingServer
 from samples import DATA, ROOT
 from schema_instances import ConformingWriter
 from strict_openai import Disconnect, Status, StrictServer
@@ -109,6 +112,50 @@ def test_ingest_reports_and_a_second_run_leaves_all_alone(hookline: Any, tmp_pat
     again = hookline("ingest", DATA / "creators/oskar-fixes", "--store", tmp_path / "s", "--json")
     assert (again.json["added"], again.json["unchanged"]) == (0, 7)
     assert again.json["chunks"] == first.json["chunks"]
+
+
+def test_ingest_prunes_what_is_gone(hookline: Any, tmp_path: Path) -> None:
+    """Only when it is asked to; what became of each video is in the report."""
+    folder = shutil.copytree(DATA / "creators/oskar-fixes", tmp_path / "oskar")
+    arguments = ("ingest", folder, "--store", tmp_path / "s", "--json")
+    first = hookline(*arguments).json
+    assert {file["status"] for file in first["files"]} == {"added"}
+    gone = Path(first["files"][0]["path"])
+    gone.unlink()
+    assert hookline(*arguments).json["removed"] == 0
+    pruned = hookline(*arguments, "--prune").json
+    assert (pruned["removed"], pruned["unchanged"]) == (1, 6)
+    assert {"path": str(gone), "status": "removed"}.items() <= pruned["files"][-1].items()
+
+
+def test_another_embedding_model_by_setting(
+    hookline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embeddings of a server, by two settings; a store of one model refuses another with one line."""
+    (tmp_path / "talk.txt").write_text("Rye bread is slow. Wheat bread is fast.")
+    with EmbeddingServer() as server:
+        monkeypatch.setenv("HOOKLINE_EMBEDDING_MODEL", MODEL)
+        monkeypatch.setenv("HOOKLINE_EMBEDDING_BASE_URL", server.base_url)
+        monkeypatch.setenv("HOOKLINE_EMBEDDING_API_KEY", server.key)
+        store = ("--store", tmp_path / "s")
+        assert hookline("ingest", tmp_path / "talk.txt", *store).code == 0
+        assert "Rye bread" in hookline("search", "rye bread", *store).out
+        assert server.requests[-1] == ["rye bread"]
+        monkeypatch.delenv("HOOKLINE_EMBEDDING_BASE_URL")
+        monkeypatch.setenv("HOOKLINE_EMBEDDING_MODEL", "all-MiniLM-L6-v2")
+        refused = hookline("search", "rye bread", *store)
+    assert refused.code == 2
+    assert f"was made with the embedding model {MODEL}, not all-MiniLM-L6-v2" in refused.err
+    assert refused.err.count("\n") == 1
+
+
+def test_a_long_ingest_says_how_far_it_is_where_there_is_no_terminal(
+    hookline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line now and then with rate and time left, for logs."""
+    monkeypatch.setattr("hookline.views._SECONDS_BETWEEN_LINES", 0.0)
+    done = hookline("ingest", DATA / "creators/oskar-fixes", "--store", tmp_path / "s")
+    assert re.search(r"[0-9.]+ of [0-9.]+ MB, [0-9.]+ MB/s, [0-9:]+ left, at .*oskar-fixes", done.err)
 
 
 def test_creators_lists_who_is_in_the_store(hookline: Any, filled: str) -> None:
