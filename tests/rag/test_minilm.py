@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import ROOT
 
 from rag.embedding import WindowedText
 from rag.minilm import MiniLMEmbedder, weights_folder
@@ -99,3 +102,13 @@ def test_nothing_to_embed_is_nothing() -> None:
     """No texts give no vectors, and the model is not asked."""
     assert EMBEDDER.embed_documents([]).shape == (0, 384)
     assert EMBEDDER.embed_windows([]) == []
+
+
+def test_openvino_reports_nothing_to_anybody() -> None:
+    """Law 8: in a process of its own, the package that phones home is never imported."""
+    code = (
+        "import sys; from rag.minilm import MiniLMEmbedder; MiniLMEmbedder().embed_query('rye'); "
+        "print(sorted(name for name in sys.modules if 'openvino_telemetry' in name))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
