@@ -154,9 +154,8 @@ class _Run:
         """Write what is left, and remove what is no more: only now is it known that no other file is that video."""
         self._flush(writer)
         self._wait()
-        gone = [video for video in self._superseded.values() if video.key not in self._claimed]
-        left = [video for key, video in self._known.items() if key not in {*self._claimed, *self._superseded}]
-        gone += [video for video in left if self._is_pruned(video)]
+        pruned = {key: video for key, video in self._known.items() if self._is_pruned(video)}
+        gone = [v for key, v in (self._superseded | pruned).items() if key not in self._claimed]
         self._store.remove_videos([video.key for video in gone])
         for video in gone:
             if video.key not in self._moved:
@@ -188,7 +187,7 @@ class _Run:
 
     def _is_pruned(self, video: Video) -> bool:
         path = Path(video.path)
-        return self._is_gone(video) and any(path.is_relative_to(folder) for folder in self._prune)
+        return any(path.is_relative_to(folder) for folder in self._prune) and self._is_gone(video)
 
     def _count(self, video: Video, *, is_new: bool) -> None:
         report, before = self._report, self._known.get(video.key)
