@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hookline import __version__
-from hookline.exits import FAILED, USAGE
+from hookline.exits import FAILED, INTERRUPTED, USAGE
 from rag.errors import BadInput, DoesNotFit, HooklineError, ServiceFailure
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
         if debug and not isinstance(error, SystemExit | typer.Exit):
             raise
         return _explain(error)
+    if code == INTERRUPTED:
+        _say("stopped")
     return code if isinstance(code, int) else 0
 
 
@@ -64,7 +66,7 @@ def _explain(error: BaseException) -> int:
         return error.code if isinstance(error.code, int) else FAILED
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         _say("stopped")
-        return 130
+        return INTERRUPTED
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error, file=sys.stderr)
         return USAGE

@@ -77,6 +77,8 @@ def _ingest(
     from ingest.job import ingest as run  # noqa: PLC0415
     from rag.tokens import ENCODINGS, counter_for  # noqa: PLC0415
 
+    if creator is not None and not creator.strip():
+        raise BadInput("--creator is empty: name whose videos these are, or leave it out")
     files = find_files(paths)
     embedder = wiring.embedder(settings)
     store = wiring.open_store(settings, embedder, to_write=True, on_wait=views.say)

@@ -183,7 +183,9 @@ def ingest_report(report: Report, tokens: int, store: str) -> None:
     """What an ingest did, and what it could not do and why."""
     for kind, files in (("failed", report.failed), ("skipped", report.skipped), ("note", report.notes)):
         for file in files[:_LINES_A_KIND]:
-            say(f"{kind}: {file.reason if file.path in file.reason else f'{file.path}: {file.reason}'}")
+            say(
+                f"{kind}: {file.reason if file.reason.startswith(file.path) else f'{file.path}: {file.reason}'}"
+            )
         if len(files) > _LINES_A_KIND:
             say(f"{kind}: and {len(files) - _LINES_A_KIND} more, which --json lists")
     print(

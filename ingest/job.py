@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ingest.files import printable
+from ingest.files import is_gone, printable, size_of
 from ingest.parsing import ParsedFile, Parser
 from ingest.repeats import Repeats
 from ingest.report import Done, Progress, Report, Status, Unread
@@ -108,19 +108,20 @@ class _Run:
         self._report = report
         self._prune = [path.resolve() for path in prune]
         self._on_progress = on_progress
-        self._total_bytes = sum(path.stat().st_size for path in files if path.exists())
+        self._total_bytes = sum(map(size_of, files))
         self._done_bytes = 0.0
         self._known = {video.key: video for video in known}
         self._by_vectors: dict[str, list[Video]] = {}
-        self._claimed: dict[tuple[str, str], Path] = {}
+        self._claimed: dict[tuple[str, str], Video] = {}
         self._rewritten: set[tuple[str, str]] = set()
         self._superseded: dict[tuple[str, str], Video] = {}
         self._moved: set[tuple[str, str]] = set()
+        self._took_over: set[tuple[str, str]] = set()
         self._repeats = Repeats()
-        read_now = {str(path.resolve()) for path in files}
+        self._read_now = {str(path.resolve()) for path in files}
         for video in known:
             self._by_vectors.setdefault(video.vectors_hash, []).append(video)
-            if video.path not in read_now:  # those of the files at hand come in their turn
+            if video.path not in self._read_now:  # those of the files at hand come in their turn
                 self._repeats.add(video)
         self._waiting: list[_Waiting] = []
         self._records: list[Video] = []
@@ -134,21 +135,26 @@ class _Run:
         report.notes += [Unread(path=path, reason=note) for note in file.notes]
         stay = [parsed for parsed in file.videos if self._stays(parsed.video, file.path)]
         kept = {parsed.video.key for parsed in stay}
-        self._superseded |= {video.key: video for video in file.before if video.key not in kept}
+        for video in file.before:
+            if video.key not in kept and not file.failed:
+                self._superseded[video.key] = video
+            elif video.key not in self._claimed:  # what cannot be read says what it said before
+                self._claim(video)
+        # a file of which anything was left out is read, and reported, again next time
+        whole = not file.failed and not file.skipped and len(stay) == len(file.videos)
         to_embed = sum(parsed.windowed is not None for parsed in stay)
         for parsed in stay:
-            # a file of which something could not be read is read again next time
-            video = replace(parsed.video, file_videos=0 if file.failed else len(stay))
+            video = replace(parsed.video, file_videos=len(stay) if whole else 0)
             self._count(video, is_new=parsed.windowed is not None)
             if parsed.windowed is not None:
                 size = file.size / to_embed
                 self._waiting.append(_Waiting(video, parsed.chunks, parsed.windowed, size))
             elif video != self._known[video.key]:
                 self._records.append(video)
+            if sum(len(waiting.chunks) for waiting in self._waiting) >= WINDOWS_AT_ONCE:
+                self._flush(writer)
         if not to_embed:
             self._advance(file.size, file.path)
-        if sum(len(waiting.chunks) for waiting in self._waiting) >= WINDOWS_AT_ONCE:
-            self._flush(writer)
 
     def finish(self, writer: ThreadPoolExecutor) -> None:
         """Write what is left, and remove what is no more: only now is it known that no other file is that video."""
@@ -163,31 +169,47 @@ class _Run:
                 self._say(video, "removed")
 
     def _stays(self, video: Video, path: Path) -> bool:
-        """Whether a file's video goes in, or is one that is there already; then it is reported."""
-        if video.key in self._claimed:
-            self._skip(path, f"the same video ({'/'.join(video.key)}) as {self._claimed[video.key]}")
+        """Whether a file's video goes in or is in already; where another file has it, that is reported."""
+        name = "/".join(video.key)
+        holder = self._claimed.get(video.key) or self._known.get(video.key)
+        if holder is not None and (video.key in self._claimed or self._is_elsewhere(holder, video)):
+            self._skip(path, f"{name} is the same video as in {holder.path}")
             return False
-        for twin in self._repeats.like(video):
-            if twin.key != video.key and not self._is_gone(twin):
-                self._skip(path, f"the same words as {'/'.join(twin.key)} in {twin.path}")
+        twins = [twin for twin in self._repeats.like(video) if self._is_other(twin, video)]
+        for twin in twins:
+            if twin.key in self._claimed or not is_gone(twin.path):
+                self._skip(path, f"{name} says the same words as {'/'.join(twin.key)} in {twin.path}")
                 return False
-        for twin in [*self._repeats.like(video), *self._by_vectors.get(video.vectors_hash, ())]:
-            if twin.key != video.key and self._is_gone(twin):
+        twins += [
+            twin for twin in self._by_vectors.get(video.vectors_hash, ()) if self._is_other(twin, video)
+        ]
+        for twin in twins:
+            if twin.key not in self._claimed and is_gone(twin.path):
                 self._superseded[twin.key] = twin
-                self._moved.add(twin.key)
-        self._claimed[video.key] = path
-        self._repeats.add(video)
+                if video.key not in self._known:
+                    self._moved.add(twin.key)
+                    self._took_over.add(video.key)
+        self._claim(video)
         return True
+
+    def _claim(self, video: Video) -> None:
+        self._claimed[video.key] = video
+        self._repeats.add(video)
+
+    def _is_elsewhere(self, holder: Video, video: Video) -> bool:
+        """Whether a video is of another file, which is there and not among those of this run."""
+        return holder.path != video.path and holder.path not in self._read_now and not is_gone(holder.path)
+
+    def _is_other(self, twin: Video, video: Video) -> bool:
+        """Whether ``twin`` is another video, and what it says has not been replaced in this run."""
+        return twin.key != video.key and self._claimed.get(twin.key, twin) is twin
 
     def _skip(self, path: Path, reason: str) -> None:
         self._report.skipped.append(Unread(path=printable(path), reason=f"{reason}, which is kept"))
 
-    def _is_gone(self, video: Video) -> bool:
-        return video.key not in self._claimed and not Path(video.path).exists()
-
     def _is_pruned(self, video: Video) -> bool:
         path = Path(video.path)
-        return any(path.is_relative_to(folder) for folder in self._prune) and self._is_gone(video)
+        return any(path.is_relative_to(folder) for folder in self._prune) and is_gone(video.path)
 
     def _count(self, video: Video, *, is_new: bool) -> None:
         report, before = self._report, self._known.get(video.key)
@@ -198,7 +220,7 @@ class _Run:
         elif before is not None:
             report.updated += 1
             status = "updated"
-        elif any(twin.key in self._moved for twin in self._by_vectors.get(video.vectors_hash, ())):
+        elif video.key in self._took_over:
             report.updated += 1
             status = "moved"
         else:

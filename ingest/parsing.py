@@ -6,15 +6,15 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ingest.catalogues import Beside, Catalogues
 from ingest.chunking import WINDOW_PIECES, Script, chunks_of, script_of, windows_of
 from ingest.cleaning import clean
-from ingest.files import hash_of, printable, stem_of
-from ingest.readers import NotATranscript, identity_from_name, read_transcripts
+from ingest.files import hash_of, printable, size_of, stem_of
+from ingest.readers import NotATranscript, Reading, identity_from_name, read_transcripts
 from ingest.repeats import sketch_of
 from ingest.transcripts import Transcript
 from rag.documents import Chunk, Video, tidy_name
@@ -36,25 +36,25 @@ class Parsed:
     windowed: WindowedText | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ParsedFile:
     """What a file is: its videos, and what could not be read and why.
 
-    ``before`` are the videos that the store knows it as, where it could be read. ``skipped`` are reasons for which
-    something in it is no video, ``failed`` those for which something could not be read. ``size`` is in bytes.
+    ``before`` are the videos that the store knows it as. ``skipped`` are reasons for which something in it is
+    no video, ``failed`` those for which something could not be read. ``size`` is in bytes.
     """
 
     path: Path
     size: int
-    videos: Sequence[Parsed] = ()
-    before: Sequence[Video] = ()
-    skipped: Sequence[str] = ()
-    failed: Sequence[str] = ()
-    notes: Sequence[str] = ()
+    before: Sequence[Video]
+    videos: list[Parsed] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class Parser:
-    """Reads files against what a store held when the run began. Thread-safe as long as one thread uses it."""
+    """Reads files against what a store held when the run began."""
 
     def __init__(
         self,
@@ -76,49 +76,33 @@ class Parser:
         self._version = f"{PIPELINE_VERSION}:{embedder.name}"
 
     def parse(self, path: Path) -> ParsedFile:
-        """Read one file; what is wrong with it is in the result, nothing is raised for it."""
-        size = 0
-        try:
-            size = path.stat().st_size
-            return self._parse(path, size)
-        except NotATranscript as error:
-            return ParsedFile(path=path, size=size, skipped=[str(error)])
-        except (BadInput, OSError) as error:
-            return ParsedFile(path=path, size=size, failed=[str(error)])
-
-    def _parse(self, path: Path, size: int) -> ParsedFile:
-        if printable(path) != str(path):
-            raise BadInput(f"{printable(path)} has a name that is not UTF-8: rename it")
+        """Read one file; what is wrong with it is in the result, and only the embedder's own errors are raised."""
         where = str(path.resolve())
-        beside = self._catalogues.about(path, identity_from_name(path).video_id)
-        file_hash = hash_of(path, self._version, self._creator or "", beside.fingerprint)
         before = self._by_path.get(where, [])
-        if before and all((v.file_hash, v.file_videos) == (file_hash, len(before)) for v in before):
-            return ParsedFile(
-                path=path, size=size, videos=[Parsed(video=video) for video in before], before=before
-            )
-        if path.stem.lower() in NOT_SPEECH:
-            raise NotATranscript(f"{path} is no transcript, by its name")
-        reading = read_transcripts(path)
-        notes = list(beside.notes)
-        skipped: list[str] = []
-        videos: list[Parsed] = []
+        file = ParsedFile(path=path, size=size_of(path), before=before)
+        beside = self._catalogues.about(path, identity_from_name(path).video_id)
+        file.notes += beside.notes
+        try:
+            file_hash = hash_of(path, self._version, self._creator or "", beside.fingerprint)
+            if before and all((v.file_hash, v.file_videos) == (file_hash, len(before)) for v in before):
+                file.videos = [Parsed(video=video) for video in before]
+                return file
+            reading = _read(path)
+        except NotATranscript as error:
+            file.skipped.append(str(error))
+            return file
+        except (BadInput, OSError) as error:
+            file.failed.append(str(error))
+            return file
+        file.failed += reading.failures
         for transcript in map(clean, reading.transcripts):
             at = f"{transcript.record}: " if transcript.record else ""
-            notes += [at + note for note in transcript.notes]
+            file.notes += [at + note for note in transcript.notes]
             if transcript.segments:
-                videos.append(self._video(path, where, transcript, beside, file_hash))
+                file.videos.append(self._video(path, where, transcript, beside, file_hash))
             else:
-                skipped.append(f"{at}no speech in it")
-        return ParsedFile(
-            path=path,
-            size=size,
-            videos=videos,
-            before=before,
-            skipped=skipped,
-            failed=reading.failures,
-            notes=notes,
-        )
+                file.skipped.append(f"{at}no speech in it")
+        return file
 
     def _video(
         self, path: Path, where: str, transcript: Transcript, beside: Beside, file_hash: str
@@ -165,6 +149,15 @@ class Parser:
             sketch=sketch_of(script.text),
         )
         return Parsed(video=replace(video, **known), chunks=chunks, windowed=windowed)
+
+
+def _read(path: Path) -> Reading:
+    """The transcripts in a file; raises for a name that says that it is none, or that cannot be stored."""
+    if printable(path) != str(path):
+        raise BadInput(f"{printable(path)} has a name that is not UTF-8: rename it")
+    if path.stem.lower() in NOT_SPEECH:
+        raise NotATranscript(f"{path} is no transcript, by its name")
+    return read_transcripts(path)
 
 
 def _windowed(script: Script, windows: Sequence[tuple[int, int]]) -> WindowedText:

@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -42,6 +42,7 @@ Row = TypeVar("Row")
 
 LOCK_WAIT_SECONDS = 10.0
 _ABANDONED_SECONDS = 3600.0
+_ASKED_AT_ONCE = 200  # videos in one condition
 _VIDEOS = "hookline-videos"
 _UNFINISHED = "hookline-unfinished"
 _CHUNKS = "hookline-chunks-"
@@ -76,14 +77,21 @@ class ChromaStore:
         self._on_wait = on_wait
         self._lock_wait_seconds = lock_wait_seconds
         if isinstance(location, Path) and not embedded_exists(location):
-            location.mkdir(parents=True, exist_ok=True)
+            try:
+                location.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise BadInput(
+                    f"the store {location} cannot be made ({error.strerror}): choose another --store"
+                ) from error
             with self._locked(location):  # two processes that make one store at once break it
                 _connect(location).heartbeat()
         self._client = _connect(location)
         self._opened: dict[str, Collection] = {}
         self._videos = self._collection(_VIDEOS, {"embedding_model": embedding_model})
         written_by = (self._videos.metadata or {}).get("embedding_model")
-        if written_by != embedding_model:
+        if written_by != embedding_model and self._videos.count() == 0:
+            self._videos.modify(metadata={"embedding_model": embedding_model})
+        elif written_by != embedding_model:
             raise BadInput(
                 f"the store {location} was made with the embedding model {written_by}, not {embedding_model}: "
                 f"use that model, or another --store"
@@ -144,8 +152,7 @@ class ChromaStore:
         marks = _rows(self._unfinished.get(include=["metadatas"]))
         keys = [(mark["creator"], mark["video_id"]) for mark in marks if mark["begun"] < begun_before]
         versions = self._versions(keys)
-        for key in keys:
-            self._drop_other_versions(*key, keep=versions.get(key))
+        self._drop_other_versions({key: versions.get(key) for key in keys})
         self._end(keys)
 
     def _versions(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -156,19 +163,27 @@ class ChromaStore:
             versions |= {(row["creator"], row["video_id"]): row["content_hash"] for row in _rows(found)}
         return versions
 
-    def _drop_other_versions(self, creator: str, video_id: str, *, keep: str | None) -> None:
-        chunks = self._chunks_of(creator)
-        found = chunks.get(where={"video_id": video_id}, include=["metadatas"])
-        stale = [
-            id_
-            for id_, row in zip(found["ids"], found["metadatas"] or [], strict=True)
-            if row["content_hash"] != keep
-        ]
-        for part in self._in_batches(stale):
-            chunks.delete(ids=list(part))
-        if chunks.count() == 0:
-            self._client.delete_collection(chunks.name)
-            del self._opened[chunks.name]
+    def _drop_other_versions(self, keep: Mapping[tuple[str, str], str | None]) -> None:
+        """Remove the chunks of these videos that are of another version than the one to keep; None keeps none."""
+        by_creator: dict[str, list[str]] = {}
+        for creator, video_id in keep:
+            by_creator.setdefault(creator, []).append(video_id)
+        for creator, ids in by_creator.items():
+            chunks = self._chunks_of(creator)
+            for start in range(0, len(ids), _ASKED_AT_ONCE):
+                some = ids[start : start + _ASKED_AT_ONCE]
+                theirs: Any = {"video_id": {"$in": some}}
+                found = chunks.get(where=theirs, include=["metadatas"])
+                stale = [
+                    id_
+                    for id_, row in zip(found["ids"], _rows(found), strict=True)
+                    if row["content_hash"] != keep[creator, row["video_id"]]
+                ]
+                for part in self._in_batches(stale):
+                    chunks.delete(ids=list(part))
+            if chunks.count() == 0:
+                self._client.delete_collection(chunks.name)
+                del self._opened[chunks.name]
 
     def videos(self) -> list[Video]:
         """Every complete video, by creator and id."""
@@ -197,9 +212,8 @@ class ChromaStore:
                     metadatas=[_chunk_row(chunk, version) for chunk, version, _ in part],
                 )
         self.update_videos([video for video, _, _ in batch])
-        for video, _, _ in batch:
-            if before.get(video.key, video.content_hash) != video.content_hash:
-                self._drop_other_versions(*video.key, keep=video.content_hash)
+        now = {video.key: video.content_hash for video, _, _ in batch}
+        self._drop_other_versions({key: now[key] for key, was in before.items() if was != now[key]})
         self._end(keys)
 
     def update_videos(self, videos: Sequence[Video]) -> None:
@@ -220,8 +234,7 @@ class ChromaStore:
         self._begin(there)
         for part in self._in_batches(there):
             self._videos.delete(ids=[_key(key) for key in part])
-        for key in there:
-            self._drop_other_versions(*key, keep=None)
+        self._drop_other_versions(dict.fromkeys(there))
         self._end(there)
 
     def _begin(self, keys: Sequence[tuple[str, str]]) -> None:

@@ -131,14 +131,16 @@ class MiniLMEmbedder(Embedder):
 
         queue = self._model
         queue.set_callback(done)
-        for batch in _batches(sorted(range(len(rows)), key=sizes.__getitem__), sizes):
-            ids = np.zeros((len(batch), sizes[batch[-1]]), dtype=np.int32)
-            mask = np.zeros(ids.shape, dtype=np.float32)
-            for place, row in enumerate(batch):
-                ids[place, : sizes[row]] = (before, *rows[row], after)
-                mask[place, : sizes[row]] = 1.0
-            queue.start_async([ids, mask], batch)
-        queue.wait_all()
+        try:
+            for batch in _batches(sorted(range(len(rows)), key=sizes.__getitem__), sizes):
+                ids = np.zeros((len(batch), sizes[batch[-1]]), dtype=np.int32)
+                mask = np.zeros(ids.shape, dtype=np.float32)
+                for place, row in enumerate(batch):
+                    ids[place, : sizes[row]] = (before, *rows[row], after)
+                    mask[place, : sizes[row]] = 1.0
+                queue.start_async([ids, mask], batch)
+        finally:
+            queue.wait_all()  # a thread of OpenVINO's that comes back to an interpreter that has ended aborts it
 
 
 class _Reading:
@@ -163,8 +165,7 @@ class _Reading:
             for window, (first, after) in enumerate(text.windows)
             if not seen[first:after].all() or not any(sentences[first:after])
         ]
-        rest = [window for window in rest if window not in self.to_read]
-        self.to_read += rest
+        self.to_read += [window for window in rest if window not in self._read]
         self._read |= set(rest)
 
     def pieces_of(self, window: int) -> Pieces:

@@ -15,6 +15,7 @@ from rag.errors import BadInput
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
 
 _BATCH = 32
 
@@ -55,19 +56,20 @@ class SbertEmbedder(Embedder):
         """How many pieces the model reads, less those that it puts around a text; 512 where it has no limit."""
         return (self._model.max_seq_length or 512) - len(self._model.tokenizer("")["input_ids"])
 
+    @cached_property
+    def _counting(self) -> Tokenizer:
+        """A tokenizer of its own: the model's changes its settings while it encodes, perhaps in another thread."""
+        from tokenizers import Tokenizer  # noqa: PLC0415  # start-up
+
+        tokenizer: Tokenizer = Tokenizer.from_str(self._model.tokenizer.backend_tokenizer.to_str())
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
     def pieces(self, texts: Sequence[str]) -> list[int]:
         """How many of the model's pieces each text is."""
-        if not texts:
-            return []
-        encoded = self._model.tokenizer(
-            list(texts),
-            add_special_tokens=False,
-            truncation=False,
-            padding=False,
-            return_attention_mask=False,
-            verbose=False,
-        )
-        return [len(ids) for ids in encoded["input_ids"]]
+        encoded = self._counting.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [len(one.ids) for one in encoded]
 
     def embed_documents(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
         """Unit vectors, shape ``(len(texts), dimensions)``, in batches of similar length."""

@@ -192,7 +192,8 @@ def test_hundreds_of_creators_are_all_searched(tmp_path: Path) -> None:
 
 def test_another_embedding_model_is_refused(tmp_path: Path) -> None:
     """One line names the model that made the store, the one that was asked for, and the remedy."""
-    ChromaStore(tmp_path / "store", embedding_model="hashing-256")
+    ChromaStore(tmp_path / "store", embedding_model="mistyped")  # an empty store has no vectors to protect
+    ChromaStore(tmp_path / "store", embedding_model="hashing-256").replace_videos([video_of(["rye"])])
     with pytest.raises(BadInput, match=r"made with the embedding model hashing-256, not other: .*--store"):
         ChromaStore(tmp_path / "store", embedding_model="other")
 

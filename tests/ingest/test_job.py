@@ -111,11 +111,33 @@ def test_a_changed_file_replaces_its_own_chunks_and_nothing_else(folder: Path) -
     assert store.chunks("oskar", "lamp") == lamp
 
 
+SAID = st.sampled_from(["Rye is slow.", "Wheat is fast. Bake it.", "[Music]", ""])
 FILES = st.dictionaries(
-    st.sampled_from(["a/one.txt", "a/two.txt", "b/one.srt", "b/three.txt"]),
-    st.sampled_from(["Rye is slow.", "Wheat is fast. Bake it.", "[Music]", ""]),
+    st.sampled_from(["a/one.txt", "a/two.txt", "b/one.srt", "b/three.txt"]), SAID, min_size=1
+)
+LONG = " ".join(f"Step {number} is that we knead loaf {number * 7} and let it rest." for number in range(30))
+ROW_TEXTS = ["Rye is slow.", "Wheat is fast.", LONG, LONG.replace("Step 3 is", "Step 3, is"), ""]
+TABLES = st.dictionaries(
+    st.sampled_from(["a.csv", "b.csv", "c.csv"]),
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from(ROW_TEXTS)), min_size=1, max_size=4),
     min_size=1,
 )
+
+
+def pruned(folder: Path, store: MemoryStore) -> Report:
+    return ingest(
+        find_files([folder]),
+        store=store,
+        embedder=HashingEmbedder(),
+        counters=[COUNTER],
+        prune=[folder],
+    )
+
+
+def written(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(srt(text) if name.endswith("srt") and text else text)
 
 
 @given(st.lists(FILES, min_size=1, max_size=4))
@@ -129,27 +151,44 @@ def test_however_it_came_about_the_same_files_give_the_same_store(
     for files in history:
         shutil.rmtree(folder, ignore_errors=True)
         for name, text in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(srt(text) if name.endswith("srt") and text else text)
-            if text == "[Music]":
-                speaking.pop(name, None)
-            elif text:  # an empty file is broken: what it said before stays
-                speaking[name] = text
-        # what is gone stays, unless a file that is there says the same
-        for name in speaking.keys() - files.keys():
-            if speaking[name] in files.values():
-                del speaking[name]
-        run(folder, store=store)
+            written(folder, name, text)
+        report = pruned(folder, store)
+        assert report.transcripts == report.added + report.updated + report.unchanged
+        speaking = {name: text or speaking.get(name, "") for name, text in files.items()}
+        speaking = {name: text for name, text in speaking.items() if text not in {"", "[Music]"}}
     shutil.rmtree(folder, ignore_errors=True)
-    for name, text in speaking.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(srt(text) if name.endswith("srt") else text)
     fresh = MemoryStore()
     if speaking:
-        run(folder, store=fresh)
+        for name, text in speaking.items():
+            written(folder, name, text)
+        pruned(folder, fresh)
     assert contents(store) == contents(fresh)
+
+
+@given(st.lists(TABLES, min_size=1, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_may_move_between_tables(
+    tmp_path: Path, history: list[dict[str, list[tuple[int, str]]]]
+) -> None:
+    """Law 6 for files of many videos: rows come, go, move, repeat and say the same, within and across files."""
+    folder, store = tmp_path / "in", MemoryStore()
+    for tables in history:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for name, rows in tables.items():
+            lines = [f'v{number},"{text}"' for number, text in rows]
+            (folder / name).write_text("\n".join(["video_id,transcript", *lines]) + "\n")
+        report = pruned(folder, store)
+        failed = {Path(file.path).name for file in report.failed}
+    fresh = MemoryStore()
+    pruned(folder, fresh)
+    if not failed:  # what cannot be read keeps what it said before
+        assert [(v.key, v.content_hash) for v in store.videos()] == [
+            (v.key, v.content_hash) for v in fresh.videos()
+        ]
+        assert [c.text for v in store.videos() for c in store.chunks(*v.key)] == [
+            c.text for v in fresh.videos() for c in fresh.chunks(*v.key)
+        ]
 
 
 class DyingStore(MemoryStore):
@@ -200,7 +239,7 @@ def test_two_files_of_one_video_are_one_video(folder: Path) -> None:
     store = MemoryStore()
     for _ in range(2):
         report = run(folder, store=store)
-        assert "the same video (mara/aB3defghijk)" in report.skipped[0].reason
+        assert "mara/aB3defghijk is the same video as in" in report.skipped[0].reason
         assert report.transcripts == 3
 
 
@@ -309,9 +348,6 @@ def test_a_named_path_that_cannot_be_read_is_bad_input(tmp_path: Path, make, mes
         find_files([path])
 
 
-LONG = " ".join(f"Step {number} is that we knead loaf {number * 7} and let it rest." for number in range(30))
-
-
 def statuses(report: Report) -> dict[str, str]:
     """What became of each video, by its id."""
     return {done.video_id: done.status for done in report.files}
@@ -351,7 +387,7 @@ def test_the_same_words_under_another_name_are_kept_once(folder: Path) -> None:
     store = MemoryStore()
     for _ in range(2):
         report = run(folder, store=store)
-        assert "the same words as mara/a" in report.skipped[0].reason
+        assert "oskar/b says the same words as mara/a in" in report.skipped[0].reason
         assert report.transcripts == 4
     assert store.chunks("oskar", "b") == []
 
@@ -425,6 +461,83 @@ def test_a_row_that_cannot_be_read_is_failed_and_tried_again(tmp_path: Path) -> 
         report = run(path, store=store)
         assert (report.transcripts, len(report.failed)) == (1, 1)
         assert "line 2" in report.failed[0].reason
+
+
+def test_a_row_that_breaks_keeps_what_it_said(tmp_path: Path) -> None:
+    """Nothing of a file is removed while a part of it cannot be read."""
+    path, store = tmp_path / "talks.jsonl", MemoryStore()
+    rows = ['{"video_id": "v1", "text": "Rye is slow."}', '{"video_id": "v2", "text": "Wood is warm."}']
+    path.write_text("\n".join(rows))
+    run(path, store=store)
+    path.write_text("\n".join([rows[0], rows[1][:20]]))
+    report = run(path, store=store)
+    assert (len(report.failed), report.removed, len(store.videos())) == (1, 0, 2)
+
+
+def test_a_video_of_a_file_that_is_elsewhere_is_not_overwritten(tmp_path: Path) -> None:
+    """The same creator and id in two folders, in two runs: the first stays, and the second is reported."""
+    store = MemoryStore()
+    for year, text in (("2024", "Rye is slow."), ("2025", "Wood is warm.")):
+        written(tmp_path / year, "clips/intro.txt", text)
+        report = run(tmp_path / year, store=store)
+    assert "clips/intro is the same video as in" in report.skipped[0].reason
+    assert store.chunks("clips", "intro")[0].text == "Rye is slow."
+
+
+def test_a_file_that_is_no_transcript_any_more_takes_its_words_along(folder: Path) -> None:
+    """JSON of another kind in its place: skipped, and what it said is gone."""
+    store = MemoryStore()
+    (folder / "mara/talk.json").write_text('{"segments": [{"text": "Rye is slow.", "start": 0, "end": 2}]}')
+    run(folder, store=store)
+    (folder / "mara/talk.json").write_text('{"name": "package", "version": 3}')
+    report = run(folder, store=store)
+    assert (report.removed, len(report.skipped)) == (1, 1)
+
+
+def test_a_broken_file_keeps_its_place(folder: Path) -> None:
+    """While the file that was kept cannot be read, its copy does not go in beside it."""
+    written(folder, "mara/a.txt", LONG)
+    written(folder, "oskar/b.txt", LONG)
+    store = MemoryStore()
+    run(folder, store=store)
+    (folder / "mara/a.txt").write_text("")
+    report = run(folder, store=store)
+    assert ([Path(file.path).name for file in report.failed], report.removed) == (["a.txt"], 0)
+    assert store.chunks("oskar", "b") == []
+
+
+def test_a_file_is_read_once_however_it_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders that overlap, relative and absolute paths, and links inside of a folder."""
+    monkeypatch.chdir(folder)
+    (folder / "mara/a link.txt").symlink_to(folder / "mara/white.txt")
+    report = run(folder, Path(), Path("mara"), Path("mara/white.txt"), store=MemoryStore())
+    assert (report.transcripts, report.skipped) == (3, [])
+
+
+def test_a_note_about_metadata_is_not_lost(folder: Path) -> None:
+    """A broken .info.json is said, whichever file it is met with."""
+    (folder / "mara/white.info.json").write_text('{"title": ')
+    report = run(folder, store=MemoryStore())
+    assert any("white.info.json" in note.reason for note in report.notes)
+
+
+def test_a_store_inside_of_the_folder_is_no_transcript(folder: Path) -> None:
+    """What lies beside Chroma's database is passed over."""
+    (folder / "store").mkdir()
+    (folder / "store/chroma.sqlite3").write_text("SQLite")
+    (folder / "store/notes.txt").write_text("Not for reading.")
+    assert len(find_files([folder])) == 3
+
+
+def test_an_embedder_that_cannot_be_loaded_ends_the_run(folder: Path) -> None:
+    """Its one line is raised, not repeated for every file."""
+
+    class Missing(HashingEmbedder):
+        def pieces(self, texts: Sequence[str]) -> list[int]:
+            raise BadInput("the embedding model cannot be loaded")
+
+    with pytest.raises(BadInput, match="cannot be loaded"):
+        run(folder, store=MemoryStore(), embedder=Missing())
 
 
 def test_what_stands_beside_a_file_names_its_video(folder: Path) -> None:
