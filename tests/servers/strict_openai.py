@@ -240,8 +240,9 @@ class _Handler(BaseHTTPRequestHandler):
         return entry | ({"max_model_len": model.context_window} if self.server.declares_limits else {})
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.server.is_dead:
+        length = int(self.headers.get("Content-Length", 0))
+        raw = self.rfile.read(length)
+        if self.server.is_dead or len(raw) < length:  # a client that was killed while it asked
             self._hang_up()
         elif wire := WIRES.get(self.path):
             self._reply(wire, json.loads(raw))
