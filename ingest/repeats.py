@@ -57,12 +57,12 @@ class Repeats:
             self._by_hash.setdefault(value, []).append(video)
 
     def like(self, video: Video) -> Iterator[Video]:
-        """The known videos that are near-identical to ``video``, each once."""
-        seen: set[tuple[str, str]] = set()
+        """The known videos that are near-identical to ``video``, each version once."""
+        seen: set[int] = set()
         for value in self._looked_up(video):
             for known in self._by_hash.get(value, ()):
-                if known.key not in seen:
-                    seen.add(known.key)
+                if id(known) not in seen:
+                    seen.add(id(known))
                     if resemblance(video.sketch, known.sketch) >= NEAR_IDENTICAL:
                         yield known
 
