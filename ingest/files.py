@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ingest.readers import read_transcripts
 from rag.errors import BadInput
+from rag.store import EMBEDDED_FILE
 
-STORE_FILE = "chroma.sqlite3"  # a folder that holds it is a store, whatever lies beside it
 _SHOWN_CHARACTERS = 200
 
 
@@ -50,7 +50,7 @@ def _inside(folder: Path) -> Iterator[Path]:
     unlisted: list[Path] = []
     for where, folders, files in os.walk(folder, onerror=lambda error: unlisted.append(Path(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if STORE_FILE in files:
+        if EMBEDDED_FILE in files:
             folders.clear()
             continue
         for name in sorted(files):

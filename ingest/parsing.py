@@ -13,6 +13,7 @@ from typing import Any
 from ingest.catalogues import Beside, Catalogues
 from ingest.chunking import WINDOW_PIECES, Script, chunks_of, script_of, windows_of
 from ingest.cleaning import clean
+from ingest.file_names import Named
 from ingest.files import hash_of, printable, size_of, stem_of
 from ingest.readers import NotATranscript, Reading, identity_from_name, read_transcripts
 from ingest.repeats import sketch_of
@@ -80,7 +81,8 @@ class Parser:
         where = str(path.resolve())
         before = self._by_path.get(where, [])
         file = ParsedFile(path=path, size=size_of(path), before=before)
-        beside = self._catalogues.about(path, identity_from_name(path).video_id)
+        named = identity_from_name(path)
+        beside = self._catalogues.about(path, named.video_id)
         file.notes += beside.notes
         try:
             file_hash = hash_of(path, self._version, self._creator or "", beside.fingerprint)
@@ -99,20 +101,19 @@ class Parser:
             at = f"{transcript.record}: " if transcript.record else ""
             file.notes += [at + note for note in transcript.notes]
             if transcript.segments:
-                file.videos.append(self._video(path, where, transcript, beside, file_hash))
+                file.videos.append(self._video(path, transcript, named, beside, file_hash))
             else:
                 file.skipped.append(f"{at}no speech in it")
         return file
 
     def _video(
-        self, path: Path, where: str, transcript: Transcript, beside: Beside, file_hash: str
+        self, path: Path, transcript: Transcript, named: Named, beside: Beside, file_hash: str
     ) -> Parsed:
         """Name a cleaned transcript's video and, unless the store has it, cut it into chunks."""
-        named = identity_from_name(path)
-        stem = stem_of(path)
+        where, stem = str(path.resolve()), stem_of(path)
         of_many = transcript.record is not None
         if of_many:  # the file's name and what stands beside it are about no single video
-            named, beside = type(named)(), Beside()
+            named, beside = Named(), Beside()
         creator = self._creator or transcript.creator or beside.creator or path.resolve().parent.name
         creator = tidy_name(creator) or "unnamed"
         record = f"{stem} {transcript.record}" if of_many else stem

@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 
 from rag.documents import Chunk, Hit, Video
 from rag.errors import BadInput, HooklineError, StoreBusy
-from rag.store import Written, by_position, ranked
+from rag.store import EMBEDDED_FILE, Written, by_position, ranked
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -54,7 +54,7 @@ _NO_VECTOR = np.ones(
 
 def embedded_exists(path: Path) -> bool:
     """Whether ``path`` holds an embedded Chroma store."""
-    return (path / "chroma.sqlite3").is_file()
+    return (path / EMBEDDED_FILE).is_file()
 
 
 class ChromaStore:

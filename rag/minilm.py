@@ -152,21 +152,16 @@ class _Reading:
         self._of_sentence = np.zeros((len(sentences), _DIMENSIONS), dtype=np.float32)
         self._of_window = np.zeros((len(text.windows), _DIMENSIONS), dtype=np.float32)
         seen = np.zeros(len(sentences), dtype=bool)
-        self.to_read: list[int] = []
+        self.to_read: dict[int, None] = {}  # in order, and asked for membership
         end = 0
         for window, (first, after) in enumerate(text.windows):
             if first >= end:
-                self.to_read.append(window)
+                self.to_read[window] = None
                 seen[first:after] = True
                 end = after
-        self._read = set(self.to_read)
-        rest = [
-            window
-            for window, (first, after) in enumerate(text.windows)
-            if not seen[first:after].all() or not any(sentences[first:after])
-        ]
-        self.to_read += [window for window in rest if window not in self._read]
-        self._read |= set(rest)
+        for window, (first, after) in enumerate(text.windows):
+            if not seen[first:after].all() or not any(sentences[first:after]):
+                self.to_read[window] = None
 
     def pieces_of(self, window: int) -> Pieces:
         """A window's pieces, without the marks at its ends."""
@@ -185,7 +180,7 @@ class _Reading:
     def vectors(self) -> Vectors:
         """A unit vector a window, once all that is to be read was taken."""
         for window, (first, after) in enumerate(self._windows):
-            if window not in self._read:
+            if window not in self.to_read:
                 self._of_window[window] = self._of_sentence[first:after].sum(axis=0)
         return _unit(self._of_window)
 

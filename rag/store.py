@@ -12,6 +12,7 @@ from rag.documents import Chunk, Hit, Video
 from rag.embedding import Vectors
 
 Written = tuple[Video, Sequence[Chunk], Vectors]
+EMBEDDED_FILE = "chroma.sqlite3"  # a folder that holds it is a store, whatever lies beside it
 
 
 class Store(Protocol):

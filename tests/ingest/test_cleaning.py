@@ -4,12 +4,12 @@ import html
 import re
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from samples import PUBLIC_DATA, needs_public_data
 
 from ingest.cleaning import clean
 from ingest.formats.captions import read_subrip, read_webvtt
@@ -19,9 +19,6 @@ from ingest.transcripts import Segment, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the public data is not at {DATA}")
 
 
 def of(*lines: str | tuple[str, float, float]) -> Transcript:
@@ -392,10 +389,10 @@ def test_cleaning_changes_nothing_it_is_given() -> None:
 # --- real files -----------------------------------------------------------------------------------------
 
 
-@needs_data
+@needs_public_data
 def test_youtube_dls_rolling_file() -> None:
     """webvtt-py's file from youtube-dl loses its repeats, over their whole time, and no word."""
-    path = DATA / "captions" / "webvtt-py" / "tests" / "subtitles" / "youtube_dl.vtt"
+    path = PUBLIC_DATA / "captions" / "webvtt-py" / "tests" / "subtitles" / "youtube_dl.vtt"
     assert timed(clean(read_transcripts(path).transcripts[0])) == [
         ("yeah", 286.07, 304.08),
         ("what", 286.47, 304.08),
@@ -403,10 +400,10 @@ def test_youtube_dls_rolling_file() -> None:
     ]
 
 
-@needs_data
+@needs_public_data
 def test_subtitles_of_a_film_keep_their_words() -> None:
     """In a file without rolling captions cleaning only takes whole-line sounds and marks, never a spoken word."""
-    path = DATA / "captions" / "webvtt-py" / "tests" / "subtitles" / "netflix_chicas_del_cable.vtt"
+    path = PUBLIC_DATA / "captions" / "webvtt-py" / "tests" / "subtitles" / "netflix_chicas_del_cable.vtt"
     raw = read_transcripts(path).transcripts[0]
     lost = Counter(" ".join(texts(raw)).split()) - Counter(" ".join(texts(clean(raw))).split())
     sounds = Counter(word for text in texts(raw) if re.fullmatch(r"\[.*\]", text) for word in text.split())
@@ -416,10 +413,10 @@ def test_subtitles_of_a_film_keep_their_words() -> None:
     assert len(clean(raw).segments) > 1200
 
 
-@needs_data
+@needs_public_data
 def test_real_transcripts_lose_only_noise() -> None:
     """In the public transcripts no turn with a word but a whole bracket or a link disappears, and no word changes."""
-    paths = sorted((DATA / "transcripts").glob("*/*/*.md"))
+    paths = sorted((PUBLIC_DATA / "transcripts").glob("*/*/*.md"))
     assert len(paths) == 86
     for path in paths:
         raw = read_transcripts(path).transcripts[0]

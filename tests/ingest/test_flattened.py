@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import PUBLIC_DATA, needs_public_data
 
 from ingest.cleaning import clean
 from ingest.flattened import repeated_share
 from ingest.transcripts import Segment, Transcript
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the public data is not at {DATA}")
 
 LINES = [
     "so today we are going to", "talk about sourdough bread and", "why most people give up", "on their very first loaf",
@@ -100,10 +97,10 @@ def test_verses_whose_first_line_comes_twice_are_not_noted() -> None:
     assert clean(Transcript(segments=(Segment(text=blues),))).notes == ()
 
 
-@needs_data
+@needs_public_data
 def test_real_speech_is_not_flattened() -> None:
     """In the public meetings, speeches and chats hardly a word repeats those right before it."""
-    paths = sorted((DATA / "questions").glob("*/corpus/*.md"))
+    paths = sorted((PUBLIC_DATA / "questions").glob("*/corpus/*.md"))
     assert paths
     for path in paths:
         assert repeated_share(path.read_text(encoding="utf-8")) < 0.01, path

@@ -2,19 +2,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import PUBLIC_DATA, needs_public_data
 
 from ingest.cleaning import clean
 from ingest.links import link_notes, without_link_blocks
 from ingest.readers import read_transcripts
 from ingest.transcripts import Segment, Transcript
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the public data is not at {DATA}")
 
 
 def left(*texts: str) -> list[str]:
@@ -134,10 +131,10 @@ def test_what_was_left_out_is_said_once() -> None:
     assert link_notes(()) == ()
 
 
-@needs_data
+@needs_public_data
 def test_real_transcripts_lose_only_lines_with_addresses() -> None:
     """Each block that goes from the public transcripts is a label and an address, or an address."""
-    for path in sorted((DATA / "transcripts").glob("*/*/*.md")):
+    for path in sorted((PUBLIC_DATA / "transcripts").glob("*/*/*.md")):
         for block in without_link_blocks(read_transcripts(path).transcripts[0].segments).blocks:
             assert len([word for word in block.split() if "://" not in word]) <= 7 * block.count("://"), (
                 path,

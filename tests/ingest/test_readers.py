@@ -11,13 +11,11 @@ from typing import NamedTuple
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from samples import PUBLIC_DATA, needs_public_data
 
 from ingest.readers import BrokenTranscript, NotATranscript, identity_from_name, read_transcripts
 from ingest.transcripts import Segment, Transcript
 from rag.errors import BadInput
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the public data is not at {DATA}")
 
 
 def read_transcript(path: Path) -> Transcript:
@@ -816,11 +814,11 @@ WEBVTT_PY: dict[str, tuple[int, tuple[str, ...]] | type[BadInput]] = {
 }
 
 
-@needs_data
+@needs_public_data
 @pytest.mark.parametrize("name", WEBVTT_PY)
 def test_webvtt_pys_files(name: str) -> None:
     """webvtt-py's valid and malformed files give so many lines and those notes, or are refused as that kind."""
-    path = DATA / "captions" / "webvtt-py" / "tests" / "subtitles" / name
+    path = PUBLIC_DATA / "captions" / "webvtt-py" / "tests" / "subtitles" / name
     wanted = WEBVTT_PY[name]
     if isinstance(wanted, tuple):
         transcript = read_transcript(path)
@@ -831,10 +829,10 @@ def test_webvtt_pys_files(name: str) -> None:
             read_transcript(path)
 
 
-@needs_data
+@needs_public_data
 def test_every_caption_file_is_read_or_refused() -> None:
     """Valid or malformed, each file there ends as segments or as one line that says why not."""
-    paths = [path for path in (DATA / "captions").rglob("*") if path.is_file()]
+    paths = [path for path in (PUBLIC_DATA / "captions").rglob("*") if path.is_file()]
     assert len(paths) > 30
     for path in paths:
         try:
@@ -847,10 +845,10 @@ def words_of(text: str) -> Counter[str]:
     return Counter(re.findall(r"[^\W_]+", text))
 
 
-@needs_data
+@needs_public_data
 def test_changelog_transcripts_lose_no_speech() -> None:
     """Every word of thechangelog's turns comes back under a speaker, and no mark or name comes with it."""
-    paths = sorted((DATA / "transcripts" / "changelog").glob("*/*.md"))
+    paths = sorted((PUBLIC_DATA / "transcripts" / "changelog").glob("*/*.md"))
     assert len(paths) == 46
     for path in paths:
         transcript = read_transcript(path)
@@ -864,10 +862,10 @@ def test_changelog_transcripts_lose_no_speech() -> None:
         assert not any(re.search(r"\\\[|\]\(|^\*\*", text) for text in texts(transcript)), path
 
 
-@needs_data
+@needs_public_data
 def test_changelog_stamps_only_go_forward() -> None:
     """A stamp is a time in the episode, so within a file the times never go back."""
-    for path in (DATA / "transcripts" / "changelog").glob("*/*.md"):
+    for path in (PUBLIC_DATA / "transcripts" / "changelog").glob("*/*.md"):
         starts = [
             segment.start_seconds
             for segment in read_transcript(path).segments
@@ -905,18 +903,18 @@ BITCOIN_SPEAKERS = {
 }
 
 
-@needs_data
+@needs_public_data
 @pytest.mark.parametrize("name", BITCOIN_SPEAKERS)
 def test_bitcointranscripts_speakers(name: str) -> None:
     """In each of that collection's styles the speakers are those who speak, and no sentence is taken for a name."""
-    transcript = read_transcript(DATA / "transcripts" / "bitcointranscripts" / name)
+    transcript = read_transcript(PUBLIC_DATA / "transcripts" / "bitcointranscripts" / name)
     assert {segment.speaker for segment in transcript.segments} == BITCOIN_SPEAKERS[name]
 
 
-@needs_data
+@needs_public_data
 def test_bitcointranscripts_metadata() -> None:
     """Every file has its front matter's title and nothing of it as speech; ids of videos are not shared."""
-    paths = sorted((DATA / "transcripts" / "bitcointranscripts").glob("*/*.md"))
+    paths = sorted((PUBLIC_DATA / "transcripts" / "bitcointranscripts").glob("*/*.md"))
     assert len(paths) == 40
     transcripts = [read_transcript(path) for path in paths]
     assert all(transcript.title for transcript in transcripts)
@@ -928,10 +926,10 @@ def test_bitcointranscripts_metadata() -> None:
     assert len(dated) == 35
 
 
-@needs_data
+@needs_public_data
 def test_qmsum_meetings_have_a_segment_a_line() -> None:
     """Turns line by line without blank lines are one segment each, whoever speaks twice in a row."""
-    path = DATA / "questions" / "qmsum" / "corpus" / "meeting_000.md"
+    path = PUBLIC_DATA / "questions" / "qmsum" / "corpus" / "meeting_000.md"
     lines = [line for line in path.read_text("utf-8").split("\n") if line.strip()]
     assert spoken(read_transcript(path)) == [
         tuple(re.split(r":\s", line.strip(), maxsplit=1)) for line in lines

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from rag.documents import Chunk, Hit
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 DATA = ROOT / "data"
+PUBLIC_DATA = SHARED / "data"
+needs_public_data = pytest.mark.skipif(
+    not PUBLIC_DATA.is_dir(), reason=f"the public data is not at {PUBLIC_DATA}"
+)
 
 
 class WordCounter:

@@ -3,13 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from samples import SHARED
+from samples import PUBLIC_DATA, needs_public_data
 
 from ingest.formats.timed_text import is_timed_text, read_timed_text
 from ingest.readers import BrokenTranscript, NotATranscript, read_transcripts
 from ingest.transcripts import Transcript
-
-DATA = SHARED / "data"
 
 
 def timed(transcript: Transcript) -> list[tuple[str, float | None, float | None]]:
@@ -73,10 +71,12 @@ def test_depth_and_length_take_no_memory() -> None:
     assert read_timed_text("<transcript>" + "<a>" * 100_000).segments == ()
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"the public data is not at {DATA}")
+@needs_public_data
 def test_youtube_transcript_apis_file() -> None:
     """Its three cues with words are read, the empty one is none."""
-    folder = DATA / "captions" / "youtube-transcript-api" / "youtube_transcript_api" / "test" / "assets"
+    folder = (
+        PUBLIC_DATA / "captions" / "youtube-transcript-api" / "youtube_transcript_api" / "test" / "assets"
+    )
     (transcript,) = read_transcripts(folder / "transcript.xml.static").transcripts
     assert [(start, end) for _, start, end in timed(transcript)] == [(0, 1.54), (1.54, 5.7), (5.7, 8.939)]
     assert not any("<" in text for text, _, _ in timed(transcript))
